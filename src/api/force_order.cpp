@@ -1,0 +1,63 @@
+// oms.force_order: an operator's last resort. It sets the status against the machine, moves no money, and leaves who did it and why.
+#include "api/request.hpp"
+#include "audit/audit.hpp"
+#include "pg/memory.hpp"
+#include "pg/raise.hpp"
+
+#include "pg/poison.hpp"
+
+namespace oms::api {
+namespace {
+
+enum Argument : int { order_id, status, reason, actor, idempotency_key };
+
+constexpr std::size_t actor_bytes_max = 255;
+
+// The order as the audit shows it.
+Jsonb* picture(const orders::Order& order) {
+    pg::JsonWriter json;
+    json.begin_object();
+    json.field("status", order.status);
+    json.field("version", std::int64_t{order.version});
+    json.field("on_hold", order.on_hold);
+    json.text_or_null("pending_action", order.pending_action);
+    json.field("total_minor", order.total_minor);
+    json.field("paid_minor", order.paid_minor);
+    json.field("refunded_minor", order.refunded_minor);
+    json.end_object();
+    return json.finish();
+}
+
+}  // namespace
+
+OMS_FUNCTION(oms_force_order) {
+    pg::Call call{fcinfo};
+    core::OrderId id = call.required_uuid(order_id, "order_id");
+    std::string_view to = core::normalize_status(call.required_text(status, "status"));
+    std::string_view why = required_bounded_text(call, reason, "reason", reason_bytes_max);
+    std::string_view who = required_bounded_text(call, actor, "actor", actor_bytes_max);
+    if (!orders::status_exists(to)) {
+        pg::raise(pg::Error::invalid_argument, {.message = pg::format("no status %s is known", pg::quoted(to)),
+                                                .detail = "oms.order_status has no such row.",
+                                                .hint = "SELECT status FROM oms.order_status."});
+    }
+    RequestFingerprint request{"force_order"};
+    request.add(id).add(to).add(why).add(who);
+    return change_order(call, "force_order", {idempotency_key}, id, request,
+                        [&](const orders::Order& order, orders::Change& change) {
+        Jsonb* before = picture(order);
+        change.next.status = to;
+        change.next.pending_action = {};
+        change.say({.type = "order.forced", .reason = why});
+        orders::Order after = change.next;
+        after.version = order.version + 1;
+        audit::record({.actor = who,
+                       .operation = "force_order",
+                       .object = pg::format("order %s", orders::id_text(id).data()),
+                       .reason = why,
+                       .before = before,
+                       .after = picture(after)});
+    });
+}
+
+}  // namespace oms::api

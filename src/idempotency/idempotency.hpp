@@ -1,0 +1,45 @@
+// Idempotency: one key, one effect. The door of the room.
+//
+//   Ticket ticket = begin(key, operation, fingerprint);
+//   if (ticket.replayed) answer from ticket.answer; otherwise do the work, then
+//   finish(ticket, answer);
+//
+// The row is written in the caller's transaction: it cannot say "done" for something that was rolled back. Between begin and finish a lock on
+// the key keeps a twin out; from finish to commit the unfinished row itself does, so that a transaction of a hundred thousand commands holds
+// one such lock at a time.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "core/fingerprint.hpp"
+#include "pg/jump.hpp"
+#include "pg/table.hpp"
+
+namespace oms::idempotency {
+
+struct Ticket {
+    std::string_view key;
+    std::string_view operation;
+    core::Fingerprint fingerprint;
+    std::uint64_t key_hash;
+    bool replayed;
+    std::string_view answer;  // when replayed: the bytes that finish() was given, in the current memory context
+};
+static_assert(pg::JumpSafe<Ticket>);
+
+// Takes the key. Waits for a twin that is still running, or raises idempotency_in_progress, as oms.idempotency_wait says. Raises
+// idempotency_key_required for no key, idempotency_key_reused for a key that another request used.
+Ticket begin(std::optional<std::string_view> key, std::string_view operation, const core::Fingerprint& fingerprint);
+
+// Records the answer and lets the key go.
+void finish(const Ticket& ticket, std::string_view answer);
+
+// The same for several tickets; answers[i] belongs to tickets[i].
+void finish(std::span<const Ticket> tickets, std::span<const std::string_view> answers);
+
+// The table that the room writes, for the session's list of watched tables.
+pg::Table& table();
+
+}  // namespace oms::idempotency

@@ -1,0 +1,41 @@
+// At commit, not at insert: the lock is then held for the commit alone, and a transaction that will be prepared has executed no NOTIFY.
+//
+// The lock says who is awake. The relay holds it exclusively while it sleeps. A producer that gets it shared knows that the relay is awake, and
+// that it will not fall asleep before it has read once more after this commit; one that does not get it queues the NOTIFY. Locks are released
+// after the commit has become visible. test/model/doorbell.pml checks the protocol.
+#include "log/doorbell.hpp"
+
+#include "log/log.hpp"
+#include "pg/settings.hpp"
+#include "pg/transaction.hpp"
+
+#include "pg/poison.hpp"
+
+namespace oms::log {
+
+namespace {
+
+constexpr const char* channel = "oms_doorbell";
+constexpr std::uint64_t the_bell = 0;  // one for the database
+
+constinit bool has_something_to_deliver = false;
+
+void ring() {
+    if (!has_something_to_deliver || !pg::settings::doorbell) return;
+    bool relay_is_awake = pg::lock_name(pg::LockSpace::doorbell, the_bell, pg::LockStrength::shared,
+                                        pg::LockDuration::transaction, false);
+    if (!relay_is_awake) pg::notify(channel);
+}
+
+void forget() { has_something_to_deliver = false; }
+
+}  // namespace
+
+void ring_at_commit() { has_something_to_deliver = true; }
+
+void install_doorbell() {
+    pg::before_commit(ring);
+    pg::after_transaction(forget);
+}
+
+}  // namespace oms::log

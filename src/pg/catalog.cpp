@@ -1,0 +1,83 @@
+// Cached facts of the catalog, dropped when PostgreSQL says that they may have changed.
+#include "pg/catalog.hpp"
+
+#include "pg/memory.hpp"
+#include "pg/raise.hpp"
+
+namespace oms::pg {
+
+namespace {
+
+constinit Oid cached_schema = InvalidOid;
+constinit Oid cached_owner = InvalidOid;
+constinit bool namespace_callback_registered = false;
+constinit MemoryContext kept = nullptr;
+
+void forget_schema(Datum, int, uint32) {
+    cached_schema = InvalidOid;
+    cached_owner = InvalidOid;
+}
+
+void load_schema() {
+    if (!namespace_callback_registered) {
+        CacheRegisterSyscacheCallback(NAMESPACEOID, forget_schema, Datum{0});
+        namespace_callback_registered = true;
+    }
+    Oid schema = get_namespace_oid(schema_name, false);
+    HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "schema %s disappeared", schema_name);
+    Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspowner;
+    ReleaseSysCache(tuple);
+    cached_owner = owner;
+    cached_schema = schema;
+}
+
+}  // namespace
+
+MemoryContext session_context() {
+    if (kept == nullptr) kept = AllocSetContextCreate(TopMemoryContext, "oms session", ALLOCSET_DEFAULT_SIZES);
+    return kept;
+}
+
+MemoryContext new_session_context(const char* name) {
+    // AllocSetContextCreate wants a constant; the name given here is one, which its macro cannot see.
+    MemoryContext context = AllocSetContextCreateInternal(session_context(), "oms", ALLOCSET_SMALL_SIZES);
+    MemoryContextSetIdentifier(context, name);
+    return context;
+}
+
+Oid extension_schema() {
+    if (!OidIsValid(cached_schema)) load_schema();
+    return cached_schema;
+}
+
+Oid extension_owner() {
+    if (!OidIsValid(cached_owner)) load_schema();
+    return cached_owner;
+}
+
+Oid relation_oid(const char* name) {
+    Oid relation = get_relname_relid(name, extension_schema());
+    if (!OidIsValid(relation)) {
+        raise(Error::layout_changed, {.message = format("relation %s.%s is missing", schema_name, name),
+                                      .detail = "The extension's schema does not contain it.",
+                                      .hint = "Run CREATE EXTENSION oms, or ALTER EXTENSION oms UPDATE."});
+    }
+    return relation;
+}
+
+namespace {
+
+void relation_changed(Datum callback, Oid relation) {
+    reinterpret_cast<void (*)(Oid)>(callback)(relation);
+}
+
+}  // namespace
+
+void on_relation_change(void (*callback)(Oid)) {
+    CacheRegisterRelcacheCallback(relation_changed, reinterpret_cast<Datum>(callback));
+}
+
+void announce_relation_change(Oid relation) { CacheInvalidateRelcacheByRelid(relation); }
+
+}  // namespace oms::pg

@@ -1,0 +1,85 @@
+// Every error of the extension: one row per thing that a caller can act on. The SQLSTATE class is OM.
+//
+// The table is the only list: raise() takes its SQLSTATE from it, oms.errors() shows it, docs/errors.md is generated from it.
+// A number, once released, keeps its meaning; gaps belong to conditions that commands to come will raise.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace oms::pg {
+
+enum class Error : unsigned char {
+    invalid_argument,
+    not_found,
+    illegal_transition,
+    order_on_hold,
+    operation_in_progress,
+    version_conflict,
+    idempotency_key_required,
+    idempotency_key_reused,
+    idempotency_in_progress,
+    refund_exceeds_captured,
+    currency_mismatch,
+    stream_conflict,
+    layout_changed,
+    protected_row,
+};
+
+struct ErrorEntry {
+    Error error;
+    const char* sqlstate;
+    const char* name;
+    bool retryable;  // the same call may succeed later without a change by the caller
+    const char* meaning;
+    const char* action;
+};
+
+inline constexpr std::array errors{
+    ErrorEntry{Error::invalid_argument, "OM001", "invalid_argument", false,
+               "An argument is missing, has the wrong form, or lies outside its range.",
+               "Correct the argument that the message names; the same call will fail again."},
+    ErrorEntry{Error::not_found, "OM002", "not_found", false, "The order, stream or other thing that the call names does not exist.",
+               "Check the id. Under REPEATABLE READ the thing may be newer than the transaction's snapshot."},
+    ErrorEntry{Error::illegal_transition, "OM003", "illegal_transition", false,
+               "The order's state does not allow this action.",
+               "Read the order again; the hint names the actions that are legal now."},
+    ErrorEntry{Error::order_on_hold, "OM004", "order_on_hold", false, "The order is on hold and the action is one that a hold blocks.",
+               "Call oms.release_hold first, or cancel the order."},
+    ErrorEntry{Error::operation_in_progress, "OM005", "operation_in_progress", true,
+               "A compensation or another long operation has the order in its hands.",
+               "Wait until pending_action is empty, then decide again."},
+    ErrorEntry{Error::version_conflict, "OM006", "version_conflict", false,
+               "expected_version is not the row's current version: somebody else changed it.",
+               "Read the row again, decide again, and pass the new version."},
+    ErrorEntry{Error::idempotency_key_required, "OM007", "idempotency_key_required", false,
+               "A command was called without an idempotency key.", "Pass a key of 1 to 255 bytes that is unique to this request."},
+    ErrorEntry{Error::idempotency_key_reused, "OM008", "idempotency_key_reused", false,
+               "The idempotency key belongs to another request.", "Use a new key for a new request."},
+    ErrorEntry{Error::idempotency_in_progress, "OM009", "idempotency_in_progress", true,
+               "A call with the same key is still running, and oms.idempotency_wait is off.",
+               "Repeat the call with the same key a little later."},
+    ErrorEntry{Error::refund_exceeds_captured, "OM013", "refund_exceeds_captured", false,
+               "The refund is larger than what was paid and not yet refunded.",
+               "Ask for at most the amount that the detail names."},
+    ErrorEntry{Error::currency_mismatch, "OM014", "currency_mismatch", false,
+               "One order would mix two currencies.", "Give all prices in the order's currency, or make two orders."},
+    ErrorEntry{Error::stream_conflict, "OM023", "stream_conflict", false,
+               "The stream's version is not the expected one: somebody else appended.",
+               "Read the stream from the version that the detail names, decide again, and append."},
+    ErrorEntry{Error::layout_changed, "OM026", "layout_changed", false,
+               "A table of the extension no longer has the columns that this library writes.",
+               "Run ALTER EXTENSION oms UPDATE, or undo the change to the table."},
+    ErrorEntry{Error::protected_row, "OM027", "protected_row", false,
+               "The change would alter what the extension guarantees: a built-in rule or the event log.",
+               "Add rows of your own instead; the log only grows."},
+};
+
+constexpr const ErrorEntry& entry_of(Error error) {
+    for (const ErrorEntry& entry : errors) {
+        if (entry.error == error) return entry;
+    }
+    return errors[0];
+}
+
+}  // namespace oms::pg

@@ -1,0 +1,99 @@
+// Reading and building jsonb.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "pg/jump.hpp"
+#include "pg/postgres.hpp"
+
+namespace oms::pg {
+
+// Builds one jsonb value piece by piece, in the current memory context.
+class JsonWriter {
+  public:
+    void begin_object() { push(WJB_BEGIN_OBJECT, nullptr); }
+    void end_object() { push(WJB_END_OBJECT, nullptr); }
+    void begin_array() { push(WJB_BEGIN_ARRAY, nullptr); }
+    void end_array() { push(WJB_END_ARRAY, nullptr); }
+
+    void key(std::string_view name);
+    void field(std::string_view name, std::string_view text);
+    void field(std::string_view name, std::int64_t number);
+    void field(std::string_view name, bool truth);
+    void field(std::string_view name, Jsonb* value);
+    void null_field(std::string_view name);
+    void time_field(std::string_view name, std::int64_t postgres_us);  // ISO 8601 in UTC
+    void text_or_null(std::string_view name, std::string_view text);  // empty becomes null
+    void element(Jsonb* value) { push_container(WJB_ELEM, &value->root); }
+    void element(std::string_view text);
+    void push(JsonbIteratorToken token, JsonbValue* value) { last_ = pushJsonbValue(&state_, token, value); }
+    void push_container(JsonbIteratorToken token, JsonbContainer* container);
+
+    Jsonb* finish() { return JsonbValueToJsonb(last_); }
+
+  private:
+    JsonbParseState* state_ = nullptr;
+    JsonbValue* last_ = nullptr;
+};
+static_assert(JumpSafe<JsonWriter>);
+
+// What a member of an object is.
+enum class JsonKind : unsigned char { missing, null, text, number, boolean, array, object };
+
+struct JsonMember {
+    JsonKind kind = JsonKind::missing;
+    JsonbValue value;
+
+    std::string_view text() const {
+        return {value.val.string.val, static_cast<std::size_t>(value.val.string.len)};
+    }
+    JsonbContainer* container() const { return value.val.binary.data; }
+};
+
+const char* kind_name(JsonKind kind);
+JsonKind kind_of_value(const JsonbValue& value);
+JsonMember member_of(JsonbContainer* object, std::string_view name);
+JsonKind kind_of(const Jsonb* json);
+
+// A number that is a whole one and fits a bigint; nothing is rounded.
+std::optional<std::int64_t> whole_number(const JsonbValue& number);
+
+// Calls fn(index, member) for every element of an array. `container` must be an array.
+template <class Fn>
+void for_each_element(JsonbContainer* array, Fn&& fn) {
+    std::uint32_t count = JsonContainerSize(array);
+    JsonbIterator* iterator = JsonbIteratorInit(array);
+    JsonbValue value;
+    JsonbIteratorNext(&iterator, &value, true);  // the array's beginning
+    for (std::uint32_t i = 0; i < count; ++i) {
+        JsonMember element;
+        JsonbIteratorNext(&iterator, &element.value, true);
+        element.kind = kind_of_value(element.value);
+        fn(i, element);
+    }
+}
+
+// Calls fn(name, member) for every member of an object.
+template <class Fn>
+void for_each_member(JsonbContainer* object, Fn&& fn) {
+    std::uint32_t count = JsonContainerSize(object);
+    JsonbIterator* iterator = JsonbIteratorInit(object);
+    JsonbValue name;
+    JsonbIteratorNext(&iterator, &name, true);  // the object's beginning
+    for (std::uint32_t i = 0; i < count; ++i) {
+        JsonMember found;
+        JsonbIteratorNext(&iterator, &name, true);
+        JsonbIteratorNext(&iterator, &found.value, true);
+        found.kind = kind_of_value(found.value);
+        fn(std::string_view{name.val.string.val, static_cast<std::size_t>(name.val.string.len)}, found);
+    }
+}
+
+// A member as a jsonb of its own.
+inline Jsonb* to_jsonb(const JsonMember& member) { return JsonbValueToJsonb(const_cast<JsonbValue*>(&member.value)); }
+
+inline Datum jsonb_datum(const Jsonb* json) { return PointerGetDatum(json); }
+
+}  // namespace oms::pg

@@ -1,0 +1,38 @@
+// The settings of the extension (oms.*) and the session's clock.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace oms::pg {
+
+// Registers the settings. Called once, from _PG_init.
+void register_settings();
+
+namespace settings {
+
+extern bool idempotency_wait;     // wait for a twin that is still running, or answer idempotency_in_progress
+extern int idempotency_ttl_s;     // how long an answer is kept for replay
+extern bool doorbell;             // wake a sleeping relay when a transaction with deliverable events commits
+std::string_view correlation_id();  // each empty when not set
+std::string_view causation_id();
+std::string_view traceparent();
+std::string_view actor();
+
+// Changes whenever one of the four texts above changes: what was built from them can be kept until then.
+std::uint64_t header_generation();
+
+}  // namespace settings
+
+// Microseconds since the PostgreSQL epoch: the wall clock, or what a superuser set in oms.now_override.
+std::int64_t now_us();
+
+// Reads a timestamp with time zone; nothing when it is none. Raises nothing.
+std::optional<std::int64_t> parse_time(std::string_view text);
+
+// The same moment in microseconds since 1970.
+std::int64_t unix_us(std::int64_t postgres_us);
+std::int64_t postgres_us(std::int64_t unix_us);
+
+}  // namespace oms::pg

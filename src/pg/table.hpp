@@ -1,0 +1,202 @@
+// The direct way into our tables: insert, find by key, lock, update, through the table and index access methods, without the executor.
+//
+// What it owes to whoever looks at the tables (each a test in sql/direct_write.sql):
+//  - the columns that the C++ side writes are compared with the catalog when a relation is first used in a session and again after every
+//    change to it; a relation that lost them is refused with layout_changed;
+//  - it is only used where it cannot be told from SQL. A relation with triggers for the operation, columns of its user's, CHECK constraints,
+//    generated columns, expression or partial indexes, or another access method is written with a plain SQL statement instead;
+//  - NOT NULL is checked here; the CHECK constraints of our own are kept by the callers and counted here;
+//  - a concurrent duplicate waits and then conflicts, as it does for SQL: the index access method sees to that;
+//  - under REPEATABLE READ and SERIALIZABLE a row that the snapshot cannot see is a 40001, and rows read are known to SSI.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "pg/jump.hpp"
+#include "pg/postgres.hpp"
+
+namespace oms::pg {
+
+struct Column {
+    const char* name;
+    Oid type;
+    bool nullable = false;
+};
+
+// What the C++ side knows of a table of ours. Columns stand in the order of the table and start at its first column.
+struct TableDefinition {
+    const char* name;
+    std::span<const Column> columns;
+    std::span<const int> key;     // the columns of the unique index that find() uses, in index order
+    int routing_column = -1;      // the partition key, a bigint or timestamptz column; -1 for a plain table
+    int checks = 0;               // CHECK constraints of ours, which the callers keep
+};
+
+inline constexpr int columns_max = 24;
+inline constexpr int indexes_max = 8;
+inline constexpr int index_columns_max = 4;
+
+// The values of one row, in the order of the definition.
+struct RowValues {
+    std::array<Datum, columns_max> values{};
+    std::array<bool, columns_max> nulls{};
+
+    void set(int column, Datum value) {
+        values[static_cast<std::size_t>(column)] = value;
+        nulls[static_cast<std::size_t>(column)] = false;
+    }
+    void set_null(int column) { nulls[static_cast<std::size_t>(column)] = true; }
+};
+
+struct IndexShape {
+    Oid oid;
+    bool unique;
+    bool is_key;
+    int columns;
+    std::array<AttrNumber, index_columns_max> attributes;
+    std::array<RegProcedure, index_columns_max> equals;
+};
+
+// What is cached of one plain relation: a partition, or a table that has none.
+struct RelationShape {
+    Oid oid = InvalidOid;  // InvalidOid: nothing cached here, or no longer true
+    bool insert_direct = false;
+    bool update_direct = false;
+    int index_count = 0;
+    std::array<IndexShape, indexes_max> indexes{};
+};
+
+class Table;
+
+// A row that was found, open until the callable it was given to returns.
+class Row {
+  public:
+    Datum value(int column) const { return slot_->tts_values[column]; }
+    bool is_null(int column) const { return slot_->tts_isnull[column]; }
+
+    // Writes the row's next version. `changed` names the columns that `row` sets; all others stay as they are, also those of the user's own.
+    void update(const RowValues& row, std::span<const int> changed);
+
+  private:
+    friend class Table;
+    Table* table_;
+    Relation relation_;
+    RelationShape shape_;  // a copy: the cache may be refilled while the row is open
+    TupleTableSlot* slot_;
+};
+static_assert(JumpSafe<Row>);
+
+// A row as a probe shows it.
+struct FoundRow {
+    const Datum* values;
+};
+
+// What a probe for a row found: nothing, a row that counts, or one whose writer has not finished.
+enum class Probe : unsigned char { nothing, found, unfinished };
+
+enum class RowLock : bool { none, for_update };
+
+// Partitions come and go while a session lives; more than this many are looked up again when they are used again.
+inline constexpr std::size_t shapes_cached = 16;
+
+// A table of ours. A global, one for each definition; what it caches is dropped when PostgreSQL announces a change.
+class Table {
+  public:
+    explicit constexpr Table(const TableDefinition& definition) : definition_(definition) {}
+
+    void insert(const RowValues& row);
+
+    // Inserts rows together: one WAL record for those that share a page.
+    void insert_many(std::span<const RowValues> rows);
+
+    // Calls fn(Row&) with the row whose key columns have these values, and says whether there is one. `key` stands in the order of
+    // definition.key and contains the routing column.
+    template <class Fn>
+    bool with_row(std::span<const Datum> key, RowLock lock, Fn&& fn) {
+        Row row;
+        if (!find(key, lock, row)) return false;
+        fn(row);
+        release(row);
+        return true;
+    }
+
+    // Calls matches(const FoundRow&) for every row whose `column`, the first of an index, equals `value`, committed or not, until one does. Skips
+    // partitions that end at or before `routing_from`.
+    template <class Fn>
+    Probe probe(int column, Datum value, std::int64_t routing_from, Fn&& matches);
+
+    const TableDefinition& definition() const { return definition_; }
+
+    // Forgets what is cached of a relation; InvalidOid: everything.
+    void relation_changed(Oid relation);
+
+  private:
+    friend class Row;
+    friend class TableProbe;
+
+    Oid oid();
+    Relation open(std::int64_t routing_value, LOCKMODE mode, const RelationShape** shape);
+    const RelationShape* shape_of(Relation relation);
+    RelationShape describe(Relation relation);
+    bool find(std::span<const Datum> key, RowLock lock, Row& row);
+    void release(Row& row);
+    void insert_by_sql(const RowValues& row);
+    void require_complete(const RowValues& row) const;
+
+    const TableDefinition& definition_;
+    Oid oid_ = InvalidOid;
+    std::uint64_t changes_ = 0;
+    Oid describing_ = InvalidOid;  // the relation that shape_of() is looking at
+    bool description_is_stale_ = false;
+    std::array<RelationShape, shapes_cached> shapes_{};
+};
+static_assert(JumpSafe<Table>);
+
+// Walks the partitions of a table through the index that starts with one column, seeing rows as they are now, committed or not.
+class TableProbe {
+  public:
+    TableProbe(Table& table, int column, Datum value, std::int64_t routing_from);
+    bool next();
+    FoundRow row() const { return {slot_->tts_values}; }
+
+    // Ends the walk at the current row, or after the last one. Remembers whom wait_for_writer() would wait for. Raises 40001 if the row was
+    // committed after this transaction took its only snapshot.
+    Probe finish(bool matched);
+
+  private:
+    Oid next_partition();
+    bool open_next();
+    void close_current();
+
+    Table& table_;
+    int column_;
+    Datum value_;
+    std::int64_t routing_from_;
+    SnapshotData snapshot_;
+    Relation parent_;
+    int position_ = 0;
+    Relation relation_ = nullptr;
+    Relation index_ = nullptr;
+    IndexScanDesc scan_ = nullptr;
+    TupleTableSlot* slot_ = nullptr;
+};
+static_assert(JumpSafe<TableProbe>);
+
+// Waits until the transaction that the last unfinished probe met has ended.
+void wait_for_writer();
+
+template <class Fn>
+Probe Table::probe(int column, Datum value, std::int64_t routing_from, Fn&& matches) {
+    TableProbe walk(*this, column, value, routing_from);
+    bool matched = false;
+    while (!matched && walk.next()) matched = matches(walk.row());
+    return walk.finish(matched);
+}
+
+// Makes the table's cache hear of changes. Called once for each table, from _PG_init.
+void watch(Table& table);
+
+}  // namespace oms::pg

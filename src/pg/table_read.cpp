@@ -1,0 +1,189 @@
+// Finding rows directly: by key, locked or not; and probing for a row of which an unfinished transaction may be the writer.
+#include "pg/memory.hpp"
+#include "pg/raise.hpp"
+#include "pg/table.hpp"
+
+namespace oms::pg {
+
+namespace {
+
+void equal_to(ScanKey key, Relation index, const IndexShape& shape, int column, Datum value) {
+    ScanKeyEntryInitialize(key, 0, static_cast<AttrNumber>(column + 1), BTEqualStrategyNumber, index->rd_opcintype[column],
+                           index->rd_indcollation[column], shape.equals[static_cast<std::size_t>(column)], value);
+}
+
+[[noreturn]] void raise_not_visible(const TableDefinition& definition) {
+    raise_serialization_failure(format("could not serialize access: a row of oms.%s was changed by a transaction that this "
+                                       "transaction's snapshot does not see",
+                                       definition.name));
+}
+
+// Locks the row in `slot` in its newest version; false when it was deleted.
+bool lock_row(const TableDefinition& definition, Relation relation, TupleTableSlot* slot, Snapshot snapshot) {
+    TM_FailureData failure;
+    // A transaction with one snapshot must not act on a version that the snapshot cannot see; others follow the row to its newest one.
+    int flags = IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
+    ItemPointerData tid = slot->tts_tid;
+    TM_Result result = table_tuple_lock(relation, &tid, snapshot, slot, GetCurrentCommandId(false), LockTupleNoKeyExclusive,
+                                        LockWaitBlock, static_cast<uint8>(flags), &failure);
+    switch (result) {
+        case TM_Ok:
+            return true;
+        case TM_Deleted:
+        case TM_Updated:
+            if (IsolationUsesXactSnapshot()) raise_not_visible(definition);
+            return false;
+        default:
+            elog(ERROR, "cannot lock a row of oms.%s (%d)", definition.name, result);
+    }
+}
+
+}  // namespace
+
+bool Table::find(std::span<const Datum> key, RowLock lock, Row& row) {
+    std::int64_t routing = 0;
+    for (std::size_t i = 0; i < key.size(); ++i) {
+        if (definition_.key[i] == definition_.routing_column) routing = DatumGetInt64(key[i]);
+    }
+    row.table_ = this;
+    const RelationShape* opened;
+    row.relation_ = open(routing, lock == RowLock::for_update ? RowExclusiveLock : AccessShareLock, &opened);
+    row.shape_ = *opened;
+    const IndexShape* shape = nullptr;
+    for (int i = 0; i < row.shape_.index_count; ++i) {
+        if (row.shape_.indexes[static_cast<std::size_t>(i)].is_key) shape = &row.shape_.indexes[static_cast<std::size_t>(i)];
+    }
+    if (shape == nullptr) {
+        raise(Error::layout_changed, {.message = format("relation \"%s\" has no unique index on the key of oms.%s",
+                                                        RelationGetRelationName(row.relation_), definition_.name),
+                                      .detail = "Rows are found through that index.",
+                                      .hint = "Create the index again, as the parent table has it."});
+    }
+    // Under READ COMMITTED a command sees what has been committed by now, not by the start of the statement it is part of.
+    Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+    Relation index = index_open(shape->oid, AccessShareLock);
+    ScanKeyData keys[index_columns_max];
+    for (std::size_t i = 0; i < key.size(); ++i) equal_to(&keys[i], index, *shape, static_cast<int>(i), key[i]);
+    row.slot_ = table_slot_create(row.relation_, nullptr);
+    IndexScanDesc scan = version::begin_index_scan(row.relation_, index, snapshot, static_cast<int>(key.size()));
+    index_rescan(scan, keys, static_cast<int>(key.size()), nullptr, 0);
+    bool found = index_getnext_slot(scan, ForwardScanDirection, row.slot_);
+    index_endscan(scan);
+    index_close(index, NoLock);
+    if (found && lock == RowLock::for_update) found = lock_row(definition_, row.relation_, row.slot_, snapshot);
+    UnregisterSnapshot(snapshot);
+    if (!found) {
+        release(row);
+        return false;
+    }
+    slot_getallattrs(row.slot_);
+    return true;
+}
+
+void Table::release(Row& row) {
+    ExecDropSingleTupleTableSlot(row.slot_);
+    table_close(row.relation_, NoLock);
+}
+
+namespace {
+
+// The transaction that the last probe found unfinished. Read by wait_for_writer() before anything else happens.
+constinit TransactionId unfinished_writer = InvalidTransactionId;
+
+}  // namespace
+
+TableProbe::TableProbe(Table& table, int column, Datum value, std::int64_t routing_from)
+    : table_(table),
+      column_(column),
+      value_(value),
+      routing_from_(routing_from),
+      parent_(table_open(table.oid(), RowExclusiveLock)) {
+    InitDirtySnapshot(snapshot_);
+}
+
+// The partitions in the order of their bounds, the default one last; a plain table is its own only partition.
+Oid TableProbe::next_partition() {
+    if (table_.definition_.routing_column < 0) return position_++ == 0 ? RelationGetRelid(parent_) : InvalidOid;
+    PartitionDesc partitions = RelationGetPartitionDesc(parent_, true);
+    PartitionBoundInfo bounds = partitions->boundinfo;
+    if (bounds == nullptr) return InvalidOid;
+    while (position_ < bounds->ndatums) {
+        int bound = position_++;
+        bool over = bounds->kind[bound][0] == PARTITION_RANGE_DATUM_MINVALUE ||
+                    (bounds->kind[bound][0] == PARTITION_RANGE_DATUM_VALUE &&
+                     DatumGetInt64(bounds->datums[bound][0]) <= routing_from_);
+        if (!over && bounds->indexes[bound] >= 0) return partitions->oids[bounds->indexes[bound]];
+    }
+    if (position_++ == bounds->ndatums && bounds->default_index >= 0) return partitions->oids[bounds->default_index];
+    return InvalidOid;
+}
+
+bool TableProbe::open_next() {
+    Oid next = next_partition();
+    if (!OidIsValid(next)) return false;
+    relation_ = table_open(next, RowExclusiveLock);
+    const RelationShape* shape = table_.shape_of(relation_);
+    const IndexShape* index = nullptr;
+    for (int i = 0; i < shape->index_count; ++i) {
+        const IndexShape& candidate = shape->indexes[static_cast<std::size_t>(i)];
+        if (candidate.attributes[0] == column_ + 1) index = &candidate;
+    }
+    if (index == nullptr) {
+        raise(Error::layout_changed, {.message = format("relation \"%s\" has no index on column \"%s\"",
+                                                        RelationGetRelationName(relation_),
+                                                        table_.definition_.columns[static_cast<std::size_t>(column_)].name),
+                                      .detail = "Rows are found through that index.",
+                                      .hint = "Create the index again, as the parent table has it."});
+    }
+    index_ = index_open(index->oid, RowExclusiveLock);
+    ScanKeyData key;
+    equal_to(&key, index_, *index, 0, value_);
+    slot_ = table_slot_create(relation_, nullptr);
+    scan_ = version::begin_index_scan(relation_, index_, &snapshot_, 1);
+    index_rescan(scan_, &key, 1, nullptr, 0);
+    return true;
+}
+
+void TableProbe::close_current() {
+    index_endscan(scan_);
+    index_close(index_, NoLock);
+    ExecDropSingleTupleTableSlot(slot_);
+    table_close(relation_, NoLock);
+    scan_ = nullptr;
+}
+
+bool TableProbe::next() {
+    for (;;) {
+        if (scan_ == nullptr && !open_next()) return false;
+        if (index_getnext_slot(scan_, ForwardScanDirection, slot_)) {
+            slot_getallattrs(slot_);
+            return true;
+        }
+        close_current();
+    }
+}
+
+Probe TableProbe::finish(bool matched) {
+    Probe result = Probe::nothing;
+    if (matched) {
+        // The dirty snapshot names the writer of a row that is not committed yet, and nobody for our own rows.
+        unfinished_writer = snapshot_.xmin;
+        result = TransactionIdIsValid(snapshot_.xmin) ? Probe::unfinished : Probe::found;
+        if (result == Probe::found && IsolationUsesXactSnapshot()) {
+            bool own_memory;
+            HeapTuple tuple = ExecFetchSlotHeapTuple(slot_, false, &own_memory);
+            TransactionId writer = HeapTupleHeaderGetXmin(tuple->t_data);
+            if (!TransactionIdIsCurrentTransactionId(writer) && TransactionIdIsNormal(writer) &&
+                XidInMVCCSnapshot(writer, GetTransactionSnapshot())) {
+                raise_not_visible(table_.definition_);
+            }
+        }
+    }
+    if (scan_ != nullptr) close_current();
+    table_close(parent_, NoLock);
+    return result;
+}
+
+void wait_for_writer() { XactLockTableWait(unfinished_writer, nullptr, nullptr, XLTW_None); }
+
+}  // namespace oms::pg

@@ -1,0 +1,36 @@
+// A trigger function's view of the row it was called for.
+#pragma once
+
+#include <string_view>
+
+#include "pg/jump.hpp"
+#include "pg/postgres.hpp"
+
+namespace oms::pg {
+
+class Trigger {
+  public:
+    explicit Trigger(FunctionCallInfo info);
+
+    const char* relation_name() const;
+    bool has_new() const;
+    // A boolean column of the old or new row; false when there is no such row.
+    bool old_flag(const char* column) const;
+    bool new_flag(const char* column) const;
+    std::string_view new_text(const char* column) const;
+
+    // True while CREATE or ALTER EXTENSION runs the extension's script.
+    bool during_extension_script() const;
+
+    // Tells every session that the table's contents changed, once this transaction commits.
+    void announce_change() const;
+
+    // Lets the operation go on with the row as it is.
+    Datum proceed() const;
+
+  private:
+    TriggerData* data_;
+};
+static_assert(JumpSafe<Trigger>);
+
+}  // namespace oms::pg
