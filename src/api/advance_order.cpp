@@ -8,15 +8,15 @@
 namespace oms::api {
 namespace {
 
-void write_paid(pg::JsonWriter& json, const orders::Order&, const orders::Order& after) {
-    json.field("paid_minor", after.paid_minor);
-    json.field("currency", after.currency);
+void write_paid(pg::JsonObject& json, const orders::Order&, const orders::Order& after) {
+    json.number("paid_minor", after.paid_minor);
+    json.text("currency", after.currency);
 }
 
-void write_refunded(pg::JsonWriter& json, const orders::Order& before, const orders::Order& after) {
-    json.field("amount_minor", after.refunded_minor - before.refunded_minor);
-    json.field("refunded_minor", after.refunded_minor);
-    json.field("currency", after.currency);
+void write_refunded(pg::JsonObject& json, const orders::Order& before, const orders::Order& after) {
+    json.number("amount_minor", after.refunded_minor - before.refunded_minor);
+    json.number("refunded_minor", after.refunded_minor);
+    json.text("currency", after.currency);
 }
 
 // What an event of the machine tells beside the transition itself.

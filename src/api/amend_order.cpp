@@ -15,9 +15,9 @@ bool may_change_items(std::string_view status) {
     return status != core::order_status::shipped && status != core::order_status::completed && !core::is_final(status);
 }
 
-void write_items_changed(pg::JsonWriter& json, const orders::Order& before, const orders::Order& after) {
-    json.field("prev_total_minor", before.total_minor);
-    json.field("total_minor", after.total_minor);
+void write_items_changed(pg::JsonObject& json, const orders::Order& before, const orders::Order& after) {
+    json.number("prev_total_minor", before.total_minor);
+    json.number("total_minor", after.total_minor);
 }
 
 }  // namespace
@@ -43,7 +43,7 @@ OMS_FUNCTION(oms_amend_order) {
         }
         orders::replace_items(order, list.items);
         change.next.total_minor = list.total_minor;
-        change.say({.type = "order.amended", .reason = why, .details = write_items_changed, .items = &given->root});
+        change.say({.type = "order.amended", .reason = why, .details = write_items_changed, .items = given});
     });
 }
 

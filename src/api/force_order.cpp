@@ -15,16 +15,14 @@ constexpr std::size_t actor_bytes_max = 255;
 
 // The order as the audit shows it.
 Jsonb* picture(const orders::Order& order) {
-    pg::JsonWriter json;
-    json.begin_object();
-    json.field("status", order.status);
-    json.field("version", std::int64_t{order.version});
-    json.field("on_hold", order.on_hold);
+    pg::JsonObject json;
+    json.text("status", order.status);
+    json.number("version", order.version);
+    json.boolean("on_hold", order.on_hold);
     json.text_or_null("pending_action", order.pending_action);
-    json.field("total_minor", order.total_minor);
-    json.field("paid_minor", order.paid_minor);
-    json.field("refunded_minor", order.refunded_minor);
-    json.end_object();
+    json.number("total_minor", order.total_minor);
+    json.number("paid_minor", order.paid_minor);
+    json.number("refunded_minor", order.refunded_minor);
     return json.finish();
 }
 

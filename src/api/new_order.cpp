@@ -62,8 +62,8 @@ orders::NewOrder checked(const OrderRequest& request, std::string_view prefix) {
     if (request.items == nullptr) {
         refuse(prefix, "items", "is missing", "It is NULL.", "Pass a JSON array of at least one item.");
     }
-    order.items_json = &request.items->root;
-    order.list = orders::parse_items(order.items_json, order.currency,
+    order.items_json = request.items;
+    order.list = orders::parse_items(&request.items->root, order.currency,
                                      pg::format("%.*sitems", static_cast<int>(prefix.size()), prefix.data()));
     if (request.external_ref) order.external_ref = bounded(request.external_ref, prefix, "external_ref", external_ref_bytes_max);
     order.metadata = request.metadata;

@@ -84,10 +84,12 @@ void unlock_key(const Ticket& ticket) {
 // Looks for a live row with the ticket's key; fills in the answer when there is one, and raises if it is another request's.
 pg::Probe look_up(Ticket& ticket) {
     std::int64_t expired_until = pg::now_us() - std::int64_t{pg::settings::idempotency_ttl_s} * USECS_PER_SEC;
+    auto hash = static_cast<std::int64_t>(ticket.key_hash);
+    if (!keys.may_contain(Field::key_hash, hash, expired_until)) return pg::Probe::nothing;
     bool same_request = false;
     std::string_view first_operation;
     pg::Probe found = keys.probe(
-        Field::key_hash, Int64GetDatum(static_cast<std::int64_t>(ticket.key_hash)), expired_until,
+        Field::key_hash, Int64GetDatum(hash), expired_until,
         [&](const pg::FoundRow& row) {
             if (DatumGetInt64(row.values[Field::created_at]) <= expired_until) return false;
             if (pg::text_view(row.values[Field::key]) != ticket.key) return false;

@@ -9,14 +9,14 @@ namespace oms::orders {
 
 namespace {
 
-void write_common(pg::JsonWriter& json, const Order& order, std::string_view id, std::string_view prev_status,
+void write_common(pg::JsonObject& json, const Order& order, std::string_view id, std::string_view prev_status,
                   std::string_view reason) {
-    json.field("order_id", id);
+    json.text("order_id", id);
     json.text_or_null("prev_status", prev_status);
-    json.field("status", order.status);
+    json.text("status", order.status);
     json.text_or_null("reason", reason);
-    json.field("version", std::int64_t{order.version});
-    json.time_field("occurred_at", order.updated_at);
+    json.number("version", order.version);
+    json.time("occurred_at", order.updated_at);
 }
 
 log::NewEvent addressed(const Order& order, std::string_view id, std::string_view type, Jsonb* payload) {
@@ -39,31 +39,23 @@ std::string_view id_text(const core::OrderId& id) {
 
 log::NewEvent event_of(const Order& before, const Order& after, const OrderEvent& event) {
     std::string_view id = id_text(after.id);
-    pg::JsonWriter json;
-    json.begin_object();
+    pg::JsonObject json;
     write_common(json, after, id, before.status, event.reason);
     if (event.details != nullptr) event.details(json, before, after);
-    if (event.payload != nullptr) json.field("data", event.payload);
-    if (event.items != nullptr) {
-        json.key("items");
-        json.push_container(WJB_VALUE, event.items);
-    }
-    json.end_object();
+    if (event.payload != nullptr) json.json("data", event.payload);
+    if (event.items != nullptr) json.json("items", event.items);
     return addressed(after, id, event.type, json.finish());
 }
 
 log::NewEvent created_event(const Order& order, const NewOrder& created) {
     std::string_view id = id_text(order.id);
-    pg::JsonWriter json;
-    json.begin_object();
+    pg::JsonObject json;
     write_common(json, order, id, {}, {});
-    json.field("customer_id", order.customer_id);
-    json.field("currency", order.currency);
-    json.field("total_minor", order.total_minor);
-    if (created.external_ref) json.field("external_ref", *created.external_ref);
-    json.key("items");
-    json.push_container(WJB_VALUE, created.items_json);
-    json.end_object();
+    json.text("customer_id", order.customer_id);
+    json.text("currency", order.currency);
+    json.number("total_minor", order.total_minor);
+    if (created.external_ref) json.text("external_ref", *created.external_ref);
+    json.json("items", created.items_json);
     return addressed(order, id, "order.created", json.finish());
 }
 

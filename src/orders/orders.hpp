@@ -13,6 +13,7 @@
 #include "core/order_machine.hpp"
 #include "pg/entry.hpp"
 #include "pg/json.hpp"
+#include "pg/json_object.hpp"
 #include "pg/jump.hpp"
 #include "pg/table.hpp"
 
@@ -60,7 +61,7 @@ static_assert(pg::JumpSafe<Order>);
 struct NewOrder {
     std::string_view customer_id, currency;
     ItemList list;
-    JsonbContainer* items_json;  // as the caller gave them, for the event
+    const Jsonb* items_json;  // as the caller gave them, for the event
     std::optional<std::string_view> external_ref;
     Jsonb* metadata;
 };
@@ -72,9 +73,9 @@ void insert(std::span<const NewOrder> created, std::span<Order> answers);
 struct OrderEvent {
     std::string_view type;
     std::string_view reason = {};
-    void (*details)(pg::JsonWriter& json, const Order& before, const Order& after) = nullptr;
+    void (*details)(pg::JsonObject& json, const Order& before, const Order& after) = nullptr;
     Jsonb* payload = nullptr;  // the caller's own, as member "data"
-    JsonbContainer* items = nullptr;  // as member "items"
+    const Jsonb* items = nullptr;  // as member "items"
 };
 
 // What a command decided: the next state, and what to say about it.

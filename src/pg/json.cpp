@@ -31,11 +31,6 @@ void JsonWriter::field(std::string_view name, std::string_view text) {
     push(WJB_VALUE, &value);
 }
 
-void JsonWriter::element(std::string_view text) {
-    JsonbValue value = text_value(text);
-    push(WJB_ELEM, &value);
-}
-
 void JsonWriter::field(std::string_view name, std::int64_t number) {
     key(name);
     JsonbValue value;
@@ -44,47 +39,11 @@ void JsonWriter::field(std::string_view name, std::int64_t number) {
     push(WJB_VALUE, &value);
 }
 
-void JsonWriter::field(std::string_view name, bool truth) {
-    key(name);
-    JsonbValue value;
-    value.type = jbvBool;
-    value.val.boolean = truth;
-    push(WJB_VALUE, &value);
-}
-
-void JsonWriter::push_container(JsonbIteratorToken token, JsonbContainer* container) {
-    JsonbValue value;
-    value.type = jbvBinary;
-    value.val.binary.data = container;
-    value.val.binary.len = 0;  // not looked at: the container is unpacked
-    push(token, &value);
-}
-
-void JsonWriter::field(std::string_view name, Jsonb* value) {
-    key(name);
-    push_container(WJB_VALUE, &value->root);
-}
-
-void JsonWriter::null_field(std::string_view name) {
-    key(name);
-    JsonbValue value;
-    value.type = jbvNull;
-    push(WJB_VALUE, &value);
-}
-
-void JsonWriter::text_or_null(std::string_view name, std::string_view text) {
-    if (text.empty()) {
-        null_field(name);
-    } else {
-        field(name, text);
-    }
-}
-
-void JsonWriter::time_field(std::string_view name, std::int64_t postgres_us) {
+std::string_view iso_time(std::int64_t postgres_us) {
     char* buffer = static_cast<char*>(palloc(MAXDATELEN + 1));
     static constexpr int utc = 0;
     JsonEncodeDateTime(buffer, TimestampTzGetDatum(postgres_us), TIMESTAMPTZOID, &utc);
-    field(name, std::string_view{buffer});
+    return buffer;
 }
 
 const char* kind_name(JsonKind kind) {

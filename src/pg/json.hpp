@@ -10,26 +10,16 @@
 
 namespace oms::pg {
 
-// Builds one jsonb value piece by piece, in the current memory context.
+// Builds one jsonb object piece by piece, from members that are not known beforehand; for known ones JsonObject is faster.
 class JsonWriter {
   public:
     void begin_object() { push(WJB_BEGIN_OBJECT, nullptr); }
     void end_object() { push(WJB_END_OBJECT, nullptr); }
-    void begin_array() { push(WJB_BEGIN_ARRAY, nullptr); }
-    void end_array() { push(WJB_END_ARRAY, nullptr); }
 
     void key(std::string_view name);
     void field(std::string_view name, std::string_view text);
     void field(std::string_view name, std::int64_t number);
-    void field(std::string_view name, bool truth);
-    void field(std::string_view name, Jsonb* value);
-    void null_field(std::string_view name);
-    void time_field(std::string_view name, std::int64_t postgres_us);  // ISO 8601 in UTC
-    void text_or_null(std::string_view name, std::string_view text);  // empty becomes null
-    void element(Jsonb* value) { push_container(WJB_ELEM, &value->root); }
-    void element(std::string_view text);
     void push(JsonbIteratorToken token, JsonbValue* value) { last_ = pushJsonbValue(&state_, token, value); }
-    void push_container(JsonbIteratorToken token, JsonbContainer* container);
 
     Jsonb* finish() { return JsonbValueToJsonb(last_); }
 
@@ -38,6 +28,9 @@ class JsonWriter {
     JsonbValue* last_ = nullptr;
 };
 static_assert(JumpSafe<JsonWriter>);
+
+// A moment as ISO 8601 in UTC, in the current memory context.
+std::string_view iso_time(std::int64_t postgres_us);
 
 // What a member of an object is.
 enum class JsonKind : unsigned char { missing, null, text, number, boolean, array, object };

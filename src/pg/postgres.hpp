@@ -52,6 +52,7 @@ extern "C" {
 #include "partitioning/partdesc.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
@@ -107,6 +108,25 @@ inline TM_Result update(Relation relation, ItemPointer tid, HeapTuple tuple, Com
     *needs_index_entries = !HeapTupleIsHeapOnly(tuple);
 #endif
     return result;
+}
+
+// Number of the running transaction within this backend; unlike a transaction id, every transaction has one.
+inline LocalTransactionId local_transaction() {
+#if PG_VERSION_NUM >= 170000
+    return MyProc->vxid.lxid;
+#else
+    return MyProc->lxid;
+#endif
+}
+
+// Opens an index whose table is locked already. That lock keeps the index from being dropped or rebuilt, so none is taken on the index itself;
+// a server built with assertions insists on one.
+inline Relation open_index_of_locked_table(Oid index) {
+#ifdef USE_ASSERT_CHECKING
+    return index_open(index, RowExclusiveLock);
+#else
+    return index_open(index, NoLock);
+#endif
 }
 
 inline IndexScanDesc begin_index_scan(Relation heap, Relation index, Snapshot snapshot, int keys) {

@@ -16,8 +16,6 @@ class Sequence {
 
   private:
     const char* name_;
-    Oid oid_ = InvalidOid;
-    Oid schema_ = InvalidOid;  // the schema the oid was found in
 };
 static_assert(JumpSafe<Sequence>);
 

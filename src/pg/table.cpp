@@ -20,12 +20,19 @@ void relation_changed_anywhere(Oid relation) {
     for (std::size_t i = 0; i < watched_count; ++i) watched[i]->relation_changed(relation);
 }
 
-// The partition for a routing value; InvalidOid when there is none, not even a default.
-Oid route(Relation parent, std::int64_t value) {
+// A partition and the routing values that it takes.
+struct Destination {
+    Oid partition = InvalidOid;
+    std::int64_t low = PG_INT64_MIN, high = PG_INT64_MAX;
+};
+
+// The partition for a routing value; none when there is not even a default.
+Destination route(Relation parent, std::int64_t value) {
+    Destination destination;
     PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
     PartitionBoundInfo bounds = partitions->boundinfo;
-    if (bounds == nullptr || bounds->strategy != PARTITION_STRATEGY_RANGE) return InvalidOid;
-    // The greatest bound that is not above the value; indexes[n] is the partition below bound n.
+    if (bounds == nullptr || bounds->strategy != PARTITION_STRATEGY_RANGE) return destination;
+    // The first bound above the value; indexes[n] is the partition below bound n.
     int low = 0;
     int high = bounds->ndatums;
     while (low < high) {
@@ -39,9 +46,16 @@ Oid route(Relation parent, std::int64_t value) {
             high = middle;
         }
     }
+    if (low > 0 && bounds->kind[low - 1][0] == PARTITION_RANGE_DATUM_VALUE) {
+        destination.low = DatumGetInt64(bounds->datums[low - 1][0]);
+    }
+    if (low < bounds->ndatums && bounds->kind[low][0] == PARTITION_RANGE_DATUM_VALUE) {
+        destination.high = DatumGetInt64(bounds->datums[low][0]) - 1;
+    }
     int partition = bounds->indexes[low];
     if (partition < 0) partition = bounds->default_index;
-    return partition < 0 ? InvalidOid : partitions->oids[partition];
+    if (partition >= 0) destination.partition = partitions->oids[partition];
+    return destination;
 }
 
 [[noreturn]] void raise_layout(const TableDefinition& definition, Relation relation, const char* found) {
@@ -190,9 +204,14 @@ const RelationShape* Table::shape_of(Relation relation) {
     return &cached;
 }
 
+bool Table::is_current(const Route& route, std::int64_t routing_value) const {
+    return OidIsValid(route.relation) && route.changes == changes_ && route.transaction == version::local_transaction() &&
+           route.subtransaction == GetCurrentSubTransactionId() && route.low <= routing_value && routing_value <= route.high;
+}
+
 Relation Table::open(std::int64_t routing_value, LOCKMODE mode, const RelationShape** shape) {
-    if (definition_.routing_column < 0) {
-        Relation relation = table_open(oid(), mode);
+    if (mode == RowExclusiveLock && is_current(route_, routing_value)) {
+        Relation relation = table_open(route_.relation, NoLock);
         *shape = shape_of(relation);
         return relation;
     }
@@ -200,21 +219,31 @@ Relation Table::open(std::int64_t routing_value, LOCKMODE mode, const RelationSh
     for (;;) {
         CHECK_FOR_INTERRUPTS();
         Relation parent = table_open(oid(), mode);
-        std::uint64_t changes = changes_;
-        Oid partition = route(parent, routing_value);
-        table_close(parent, NoLock);
-        if (!OidIsValid(partition)) {
-            raise(Error::layout_changed, {.message = format("oms.%s has no partition for the row", definition_.name),
-                                          .detail = format("The partition key is " INT64_FORMAT ", and there is no default partition.",
-                                                           routing_value),
-                                          .hint = "Restore the default partition."});
+        if (definition_.routing_column < 0) {
+            *shape = shape_of(parent);
+            return parent;
         }
-        Relation relation = table_open(partition, mode);
+        std::uint64_t changes = changes_;
+        Destination destination = route(parent, routing_value);
+        table_close(parent, NoLock);
+        if (!OidIsValid(destination.partition)) {
+            raise(Error::layout_changed,
+                  {.message = format("oms.%s has no partition for the row", definition_.name),
+                   .detail = format("The partition key is " INT64_FORMAT ", and there is no default partition.", routing_value),
+                   .hint = "Restore the default partition."});
+        }
+        Relation relation = table_open(destination.partition, mode);
         if (relation->rd_rel->relkind != RELKIND_RELATION) {
             raise_layout(definition_, relation, "It is partitioned itself, or is not a plain table.");
         }
         *shape = shape_of(relation);
-        if (changes == changes_) return relation;
+        if (changes == changes_) {
+            if (mode == RowExclusiveLock) {
+                route_ = {destination.partition, destination.low,           destination.high,
+                          changes,               version::local_transaction(), GetCurrentSubTransactionId()};
+            }
+            return relation;
+        }
         table_close(relation, NoLock);
     }
 }

@@ -1,4 +1,5 @@
 // Finding rows directly: by key, locked or not; and probing for a row of which an unfinished transaction may be the writer.
+#include "pg/btree.hpp"
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
 #include "pg/table.hpp"
@@ -61,7 +62,7 @@ bool Table::find(std::span<const Datum> key, RowLock lock, Row& row) {
     }
     // Under READ COMMITTED a command sees what has been committed by now, not by the start of the statement it is part of.
     Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
-    Relation index = index_open(shape->oid, AccessShareLock);
+    Relation index = version::open_index_of_locked_table(shape->oid);
     ScanKeyData keys[index_columns_max];
     for (std::size_t i = 0; i < key.size(); ++i) equal_to(&keys[i], index, *shape, static_cast<int>(i), key[i]);
     row.slot_ = table_slot_create(row.relation_, nullptr);
@@ -83,6 +84,31 @@ bool Table::find(std::span<const Datum> key, RowLock lock, Row& row) {
 void Table::release(Row& row) {
     ExecDropSingleTupleTableSlot(row.slot_);
     table_close(row.relation_, NoLock);
+}
+
+const IndexShape& Table::index_on(Relation relation, const RelationShape& shape, int column) const {
+    for (int i = 0; i < shape.index_count; ++i) {
+        const IndexShape& candidate = shape.indexes[static_cast<std::size_t>(i)];
+        if (candidate.attributes[0] == column + 1) return candidate;
+    }
+    raise(Error::layout_changed, {.message = format("relation \"%s\" has no index on column \"%s\"", RelationGetRelationName(relation),
+                                                    definition_.columns[static_cast<std::size_t>(column)].name),
+                                  .detail = "Rows are found through that index.",
+                                  .hint = "Create the index again, as the parent table has it."});
+}
+
+bool Table::may_contain(int column, std::int64_t value, std::int64_t routing_from) {
+    bool found = false;
+    TableProbe partitions(*this, column, Int64GetDatum(value), routing_from);
+    for (Oid next = partitions.next_partition(); OidIsValid(next) && !found; next = partitions.next_partition()) {
+        Relation relation = table_open(next, RowExclusiveLock);
+        Relation index = version::open_index_of_locked_table(index_on(relation, *shape_of(relation), column).oid);
+        found = index_may_contain(index, relation, value);
+        index_close(index, NoLock);
+        table_close(relation, NoLock);
+    }
+    table_close(partitions.parent_, NoLock);
+    return found;
 }
 
 namespace {
@@ -123,21 +149,10 @@ bool TableProbe::open_next() {
     if (!OidIsValid(next)) return false;
     relation_ = table_open(next, RowExclusiveLock);
     const RelationShape* shape = table_.shape_of(relation_);
-    const IndexShape* index = nullptr;
-    for (int i = 0; i < shape->index_count; ++i) {
-        const IndexShape& candidate = shape->indexes[static_cast<std::size_t>(i)];
-        if (candidate.attributes[0] == column_ + 1) index = &candidate;
-    }
-    if (index == nullptr) {
-        raise(Error::layout_changed, {.message = format("relation \"%s\" has no index on column \"%s\"",
-                                                        RelationGetRelationName(relation_),
-                                                        table_.definition_.columns[static_cast<std::size_t>(column_)].name),
-                                      .detail = "Rows are found through that index.",
-                                      .hint = "Create the index again, as the parent table has it."});
-    }
-    index_ = index_open(index->oid, RowExclusiveLock);
+    const IndexShape& index = table_.index_on(relation_, *shape, column_);
+    index_ = version::open_index_of_locked_table(index.oid);
     ScanKeyData key;
-    equal_to(&key, index_, *index, 0, value_);
+    equal_to(&key, index_, index, 0, value_);
     slot_ = table_slot_create(relation_, nullptr);
     scan_ = version::begin_index_scan(relation_, index_, &snapshot_, 1);
     index_rescan(scan_, &key, 1, nullptr, 0);

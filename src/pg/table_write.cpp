@@ -27,7 +27,7 @@ void insert_index_entries(Relation relation, const RelationShape& shape, ItemPoi
             key_values[k] = values[column];
             key_nulls[k] = nulls[column];
         }
-        Relation open_index = index_open(index.oid, RowExclusiveLock);
+        Relation open_index = version::open_index_of_locked_table(index.oid);
         index_insert(open_index, key_values, key_nulls, tid, relation, index.unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
                      false, nullptr);
         index_close(open_index, NoLock);

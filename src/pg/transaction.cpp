@@ -38,7 +38,11 @@ LOCKMODE mode_of(LockStrength strength) { return strength == LockStrength::share
 
 }  // namespace
 
-FullTransactionId assign_transaction_id() { return GetTopFullTransactionId(); }
+FullTransactionId assign_transaction_id() {
+    // On a standby the server itself would call this an internal error.
+    PreventCommandIfReadOnly("this command of oms");
+    return GetTopFullTransactionId();
+}
 
 bool lock_name(LockSpace space, std::uint64_t name, LockStrength strength, LockDuration duration, bool wait) {
     LOCKTAG tag = tag_of(space, name);

@@ -1,6 +1,8 @@
 // Reading trigger data.
 #include "pg/trigger.hpp"
 
+#include <optional>
+
 #include "pg/catalog.hpp"
 #include "pg/entry.hpp"
 
@@ -21,29 +23,35 @@ bool Trigger::has_new() const {
 
 namespace {
 
-Datum column_of(const TriggerData* data, HeapTuple row, const char* column) {
+// The value of a column; nothing when it is NULL, which a BEFORE trigger sees even where the column is NOT NULL.
+std::optional<Datum> column_of(const TriggerData* data, HeapTuple row, const char* column) {
     bool null;
     TupleDesc descriptor = RelationGetDescr(data->tg_relation);
     int number = SPI_fnumber(descriptor, column);
-    return heap_getattr(row, number, descriptor, &null);
+    Datum value = heap_getattr(row, number, descriptor, &null);
+    if (null) return std::nullopt;
+    return value;
 }
+
+bool flag(std::optional<Datum> value) { return value && DatumGetBool(*value); }
 
 }  // namespace
 
 bool Trigger::old_flag(const char* column) const {
     if (TRIGGER_FIRED_BY_INSERT(data_->tg_event)) return false;
-    return DatumGetBool(column_of(data_, data_->tg_trigtuple, column));
+    return flag(column_of(data_, data_->tg_trigtuple, column));
 }
 
 bool Trigger::new_flag(const char* column) const {
     if (!has_new()) return false;
     HeapTuple row = TRIGGER_FIRED_BY_UPDATE(data_->tg_event) ? data_->tg_newtuple : data_->tg_trigtuple;
-    return DatumGetBool(column_of(data_, row, column));
+    return flag(column_of(data_, row, column));
 }
 
 std::string_view Trigger::new_text(const char* column) const {
     HeapTuple row = TRIGGER_FIRED_BY_UPDATE(data_->tg_event) ? data_->tg_newtuple : data_->tg_trigtuple;
-    return text_view(column_of(data_, row, column));
+    std::optional<Datum> text = column_of(data_, row, column);
+    return text ? text_view(*text) : std::string_view{};
 }
 
 bool Trigger::during_extension_script() const { return creating_extension; }

@@ -14,10 +14,10 @@ class Trigger {
 
     const char* relation_name() const;
     bool has_new() const;
-    // A boolean column of the old or new row; false when there is no such row.
+    // A boolean column of the old or new row; false when there is no such row, or the column is NULL.
     bool old_flag(const char* column) const;
     bool new_flag(const char* column) const;
-    std::string_view new_text(const char* column) const;
+    std::string_view new_text(const char* column) const;  // empty when NULL
 
     // True while CREATE or ALTER EXTENSION runs the extension's script.
     bool during_extension_script() const;
