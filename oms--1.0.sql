@@ -85,8 +85,8 @@ CREATE TRIGGER protect_builtin BEFORE INSERT OR UPDATE OR DELETE ON oms.order_tr
 -- 2  The log
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
--- Ids are drawn by C++ one at a time, after the transaction has its xid: a reader that notes the sequence before it takes its snapshot then has a
--- lower bound for all ids to come. Never cache this sequence.
+-- Ids are drawn by C++ one at a time, after the transaction has its xid. A reader that notes the sequence's value and then the next xid therefore
+-- knows that transactions from that xid on will draw higher ids: the bound from which its next read has to look. Never cache this sequence.
 CREATE SEQUENCE oms.event_id_seq AS bigint CACHE 1;
 
 CREATE TABLE oms.event (

@@ -35,19 +35,20 @@ struct Advance {
 Datum advance(const pg::Call& call, const Positions& at, const Advance& wanted) {
     RequestFingerprint request{"advance_order"};
     request.add(wanted.id).add(wanted.action).add(wanted.reason).add(wanted.payload);
-    return change_order(call, "advance_order", at, wanted.id, request, [&](const orders::Order& order, orders::Change& change) {
-        core::Decision decision = core::decide(order.facts(), wanted.action, orders::owner_transitions());
-        if (decision.refusal != core::Refusal::none) raise_refusal(order, wanted.action, decision.refusal);
-        change.next.status = decision.taken->to;
-        change.next.paid_minor = decision.paid_minor;
-        change.next.refunded_minor = decision.refunded_minor;
-        for (unsigned i = 0; i < decision.event_count; ++i) {
-            change.say({.type = decision.events[i],
-                        .reason = wanted.reason.value_or(std::string_view{}),
-                        .details = details_of(decision.events[i], decision.taken->effect),
-                        .payload = wanted.payload});
-        }
-    });
+    return change_order(
+        call, "advance_order", at, wanted.id, request, [&](const orders::Order& order, orders::Change& change) {
+            core::Decision decision = core::decide(order.facts(), wanted.action, orders::owner_transitions());
+            if (decision.refusal != core::Refusal::none) raise_refusal(order, wanted.action, decision.refusal);
+            change.next.status = decision.taken->to;
+            change.next.paid_minor = decision.paid_minor;
+            change.next.refunded_minor = decision.refunded_minor;
+            for (unsigned i = 0; i < decision.event_count; ++i) {
+                change.say({.type = decision.events[i],
+                            .reason = wanted.reason.value_or(std::string_view{}),
+                            .details = details_of(decision.events[i], decision.taken->effect),
+                            .payload = wanted.payload});
+            }
+        });
 }
 
 std::optional<std::string_view> reason_of(const pg::Call& call, int position) {
@@ -61,8 +62,8 @@ OMS_FUNCTION(oms_advance_order) {
     enum : int { order_id, action, idempotency_key, expected_version, reason, payload };
     pg::Call call{fcinfo};
     return advance(call, {idempotency_key, expected_version},
-                   {call.required_uuid(order_id, "order_id"), call.required_text(action, "action"), reason_of(call, reason),
-                    call.jsonb(payload)});
+                   {call.required_uuid(order_id, "order_id"), call.required_text(action, "action"),
+                    reason_of(call, reason), call.jsonb(payload)});
 }
 
 OMS_FUNCTION(oms_cancel_order) {
@@ -76,15 +77,17 @@ OMS_FUNCTION(oms_cancel_order) {
 OMS_FUNCTION(oms_ship_order) {
     enum : int { order_id, idempotency_key, expected_version, payload };
     pg::Call call{fcinfo};
-    return advance(call, {idempotency_key, expected_version},
-                   {call.required_uuid(order_id, "order_id"), core::order_action::ship, std::nullopt, call.jsonb(payload)});
+    return advance(
+        call, {idempotency_key, expected_version},
+        {call.required_uuid(order_id, "order_id"), core::order_action::ship, std::nullopt, call.jsonb(payload)});
 }
 
 OMS_FUNCTION(oms_complete_order) {
     enum : int { order_id, idempotency_key, expected_version, payload };
     pg::Call call{fcinfo};
-    return advance(call, {idempotency_key, expected_version},
-                   {call.required_uuid(order_id, "order_id"), core::order_action::complete, std::nullopt, call.jsonb(payload)});
+    return advance(
+        call, {idempotency_key, expected_version},
+        {call.required_uuid(order_id, "order_id"), core::order_action::complete, std::nullopt, call.jsonb(payload)});
 }
 
 OMS_FUNCTION(oms_refund_order) {
@@ -95,27 +98,33 @@ OMS_FUNCTION(oms_refund_order) {
     std::optional<std::string_view> why = reason_of(call, reason);
     RequestFingerprint request{"refund_order"};
     request.add(id).add(amount).add(why);
-    return change_order(call, "refund_order", {idempotency_key, expected_version}, id, request,
-                        [&](const orders::Order& order, orders::Change& change) {
-        core::RefundDecision decision = core::decide_refund(order.facts(), amount);
-        if (decision.refusal != core::Refusal::none) raise_refusal(order, core::order_action::refund, decision.refusal);
-        if (decision.exceeds && *amount <= 0) {
-            pg::raise(pg::Error::invalid_argument, {.message = "amount_minor must be at least 1",
-                                                    .detail = pg::format("It is " INT64_FORMAT ".", *amount),
-                                                    .hint = "Leave it out, or pass NULL, to refund the rest."});
-        }
-        if (decision.exceeds) {
-            std::int64_t rest = order.paid_minor - order.refunded_minor;
-            pg::raise(pg::Error::refund_exceeds_captured,
-                      {.message = pg::format("cannot refund " INT64_FORMAT " of order %s", *amount, orders::id_text(id).data()),
-                       .detail = pg::format("Paid is " INT64_FORMAT ", refunded " INT64_FORMAT ", left " INT64_FORMAT ".",
-                                            order.paid_minor, order.refunded_minor, rest),
-                       .hint = pg::format("Ask for at most " INT64_FORMAT ".", rest)});
-        }
-        if (decision.full) change.next.status = core::order_status::refunded;
-        change.next.refunded_minor = decision.refunded_minor;
-        change.say({.type = core::refund_event(decision), .reason = why.value_or(std::string_view{}), .details = write_refunded});
-    });
+    return change_order(
+        call, "refund_order", {idempotency_key, expected_version}, id, request,
+        [&](const orders::Order& order, orders::Change& change) {
+            core::RefundDecision decision = core::decide_refund(order.facts(), amount);
+            if (decision.refusal != core::Refusal::none)
+                raise_refusal(order, core::order_action::refund, decision.refusal);
+            if (decision.exceeds && *amount <= 0) {
+                pg::raise(pg::Error::invalid_argument, {.message = "amount_minor must be at least 1",
+                                                        .detail = pg::format("It is " INT64_FORMAT ".", *amount),
+                                                        .hint = "Leave it out, or pass NULL, to refund the rest."});
+            }
+            if (decision.exceeds) {
+                std::int64_t rest = order.paid_minor - order.refunded_minor;
+                pg::raise(
+                    pg::Error::refund_exceeds_captured,
+                    {.message =
+                         pg::format("cannot refund " INT64_FORMAT " of order %s", *amount, orders::id_text(id).data()),
+                     .detail = pg::format("Paid is " INT64_FORMAT ", refunded " INT64_FORMAT ", left " INT64_FORMAT ".",
+                                          order.paid_minor, order.refunded_minor, rest),
+                     .hint = pg::format("Ask for at most " INT64_FORMAT ".", rest)});
+            }
+            if (decision.full) change.next.status = core::order_status::refunded;
+            change.next.refunded_minor = decision.refunded_minor;
+            change.say({.type = core::refund_event(decision),
+                        .reason = why.value_or(std::string_view{}),
+                        .details = write_refunded});
+        });
 }
 
 }  // namespace oms::api

@@ -29,22 +29,24 @@ OMS_FUNCTION(oms_amend_order) {
     std::string_view why = bounded_text(call, reason, "reason", reason_bytes_max);
     RequestFingerprint request{"amend_order"};
     request.add(id).add(given).add(call.text(reason));
-    return change_order(call, "amend_order", {idempotency_key, expected_version}, id, request,
-                        [&](const orders::Order& order, orders::Change& change) {
-        if (!order.pending_action.empty()) raise_refusal(order, "be amended", core::Refusal::operation_in_progress);
-        if (!may_change_items(order.status)) raise_refusal(order, "be amended", core::Refusal::illegal_transition);
-        orders::ItemList list = orders::parse_items(&given->root, order.currency, "items");
-        if (order.paid_minor > 0 && list.total_minor != order.total_minor) {
-            pg::raise(pg::Error::invalid_argument,
-                      {.message = pg::format("order %s is paid: its total cannot change", orders::id_text(id).data()),
-                       .detail = pg::format("The total is " INT64_FORMAT ", that of the new items " INT64_FORMAT ".",
-                                            order.total_minor, list.total_minor),
-                       .hint = "Refund the difference, or cancel the order and create another."});
-        }
-        orders::replace_items(order, list.items);
-        change.next.total_minor = list.total_minor;
-        change.say({.type = "order.amended", .reason = why, .details = write_items_changed, .items = given});
-    });
+    return change_order(
+        call, "amend_order", {idempotency_key, expected_version}, id, request,
+        [&](const orders::Order& order, orders::Change& change) {
+            if (!order.pending_action.empty()) raise_refusal(order, "be amended", core::Refusal::operation_in_progress);
+            if (!may_change_items(order.status)) raise_refusal(order, "be amended", core::Refusal::illegal_transition);
+            orders::ItemList list = orders::parse_items(&given->root, order.currency, "items");
+            if (order.paid_minor > 0 && list.total_minor != order.total_minor) {
+                pg::raise(
+                    pg::Error::invalid_argument,
+                    {.message = pg::format("order %s is paid: its total cannot change", orders::id_text(id).data()),
+                     .detail = pg::format("The total is " INT64_FORMAT ", that of the new items " INT64_FORMAT ".",
+                                          order.total_minor, list.total_minor),
+                     .hint = "Refund the difference, or cancel the order and create another."});
+            }
+            orders::replace_items(order, list.items);
+            change.next.total_minor = list.total_minor;
+            change.say({.type = "order.amended", .reason = why, .details = write_items_changed, .items = given});
+        });
 }
 
 }  // namespace oms::api

@@ -35,14 +35,16 @@ Jsonb* object_member(std::uint32_t i, JsonbContainer* event, const char* name) {
     pg::JsonMember member = pg::member_of(event, name);
     if (member.kind == pg::JsonKind::missing || member.kind == pg::JsonKind::null) return nullptr;
     if (member.kind != pg::JsonKind::object) {
-        refuse(pg::format("events[%u].%s is not an object", i, name), pg::format("It is %s.", pg::kind_name(member.kind)));
+        refuse(pg::format("events[%u].%s is not an object", i, name),
+               pg::format("It is %s.", pg::kind_name(member.kind)));
     }
     return pg::to_jsonb(member);
 }
 
 bool is_topic_name(std::string_view topic) {
     return std::ranges::all_of(topic, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+               c == '-';
     });
 }
 
@@ -52,8 +54,9 @@ log::StreamEvent parse_event(std::uint32_t i, const pg::JsonMember& element) {
     }
     JsonbContainer* event = element.container();
     pg::for_each_member(event, [&](std::string_view name, const pg::JsonMember&) {
-        static constexpr std::array known{std::string_view{"type"}, std::string_view{"payload"}, std::string_view{"headers"},
-                                          std::string_view{"topic"}, std::string_view{"key"}};
+        static constexpr std::array known{std::string_view{"type"}, std::string_view{"payload"},
+                                          std::string_view{"headers"}, std::string_view{"topic"},
+                                          std::string_view{"key"}};
         if (std::ranges::find(known, name) == known.end()) {
             refuse(pg::format("events[%u] has an unknown member %s", i, pg::quoted(name)),
                    "What is not understood is refused, so that a misspelled member is not lost.");
@@ -63,7 +66,8 @@ log::StreamEvent parse_event(std::uint32_t i, const pg::JsonMember& element) {
     parsed.type = text_member(i, event, "type", name_bytes_max);
     if (parsed.type.empty()) refuse(pg::format("events[%u].type is missing", i), "Every event has a type.");
     parsed.payload = object_member(i, event, "payload");
-    if (parsed.payload == nullptr) refuse(pg::format("events[%u].payload is missing", i), "An event without content is written as {}.");
+    if (parsed.payload == nullptr)
+        refuse(pg::format("events[%u].payload is missing", i), "An event without content is written as {}.");
     parsed.headers = object_member(i, event, "headers");
     parsed.topic = text_member(i, event, "topic", topic_bytes_max);
     parsed.delivery = parsed.topic.empty() ? log::Delivery::routed : log::Delivery::to_topic;
@@ -75,13 +79,15 @@ log::StreamEvent parse_event(std::uint32_t i, const pg::JsonMember& element) {
 }
 
 std::span<const log::StreamEvent> parse_events(Jsonb* list) {
-    if (pg::kind_of(list) != pg::JsonKind::array) refuse("events is not an array", "A JSON array of objects is expected.");
+    if (pg::kind_of(list) != pg::JsonKind::array)
+        refuse("events is not an array", "A JSON array of objects is expected.");
     std::uint32_t count = JsonContainerSize(&list->root);
     if (count == 0 || count > events_max) {
         refuse(pg::format("events must have 1 to %u events", events_max), pg::format("There are %u.", count));
     }
     std::span<log::StreamEvent> events = pg::allocate<log::StreamEvent>(count);
-    pg::for_each_element(&list->root, [&](std::uint32_t i, const pg::JsonMember& element) { events[i] = parse_event(i, element); });
+    pg::for_each_element(&list->root,
+                         [&](std::uint32_t i, const pg::JsonMember& element) { events[i] = parse_event(i, element); });
     return events;
 }
 
@@ -104,7 +110,8 @@ std::int64_t checked_version(const pg::Call& call, int position) {
 
 constinit pg::Plan select_stream{
     "SELECT e.seq, e.id, e.type, e.payload, e.headers, e.occurred_at FROM oms.stream s JOIN oms.event e"
-    " ON e.id BETWEEN s.first_event_id AND s.last_event_id AND e.aggregate_id = s.aggregate_id AND e.aggregate_type = s.aggregate_type"
+    " ON e.id BETWEEN s.first_event_id AND s.last_event_id AND e.aggregate_id = s.aggregate_id AND e.aggregate_type = "
+    "s.aggregate_type"
     " WHERE s.aggregate_type = $1 AND s.aggregate_id = $2 AND e.seq >= $3 ORDER BY e.seq LIMIT $4",
     {TEXTOID, TEXTOID, INT8OID, INT4OID}};
 
@@ -120,7 +127,8 @@ OMS_FUNCTION(oms_append_events) {
     log::StreamPosition position = log::append_to_stream(type, id, checked_version(call, expected_version), parsed);
     pg::end_of_command();
 
-    const Datum values[] = {Int64GetDatum(position.first.value), Int64GetDatum(position.last.value), Int64GetDatum(position.version)};
+    const Datum values[] = {Int64GetDatum(position.first.value), Int64GetDatum(position.last.value),
+                            Int64GetDatum(position.version)};
     const bool nulls[] = {false, false, false};
     return pg::composite_result(call, values, nulls);
 }

@@ -13,10 +13,11 @@ enum Argument : int { customer_id, currency, items, idempotency_key, external_re
 
 OMS_FUNCTION(oms_create_order) {
     pg::Call call{fcinfo};
-    OrderRequest given{call.text(customer_id),  call.text(currency), call.jsonb(items),
-                       call.text(external_ref), call.jsonb(metadata)};
+    OrderRequest given{call.text(customer_id), call.text(currency), call.jsonb(items), call.text(external_ref),
+                       call.jsonb(metadata)};
 
-    idempotency::Ticket ticket = idempotency::begin(call.text(idempotency_key), create_order_operation, fingerprint_of(given));
+    idempotency::Ticket ticket =
+        idempotency::begin(call.text(idempotency_key), create_order_operation, fingerprint_of(given));
     if (ticket.replayed) return orders::answer(call, orders::decode(ticket.answer), true);
 
     orders::NewOrder created = checked(given, "");

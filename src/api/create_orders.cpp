@@ -84,7 +84,8 @@ void refuse_repeated_keys(std::span<const Entry> entries) {
     std::ranges::sort(keys);
     auto twice = std::ranges::adjacent_find(keys);
     if (twice != keys.end() && !twice->empty()) {
-        refuse(pg::format("idempotency key %s occurs twice", pg::quoted(*twice)), "Each order of a call needs a key of its own.");
+        refuse(pg::format("idempotency key %s occurs twice", pg::quoted(*twice)),
+               "Each order of a call needs a key of its own.");
     }
 }
 
@@ -120,7 +121,8 @@ void create_group(std::span<const Entry> entries, pg::RowSet& answers) {
 OMS_FUNCTION(oms_create_orders) {
     pg::Call call{fcinfo};
     Jsonb* list = call.required_jsonb(0, "orders");
-    if (pg::kind_of(list) != pg::JsonKind::array) refuse("orders is not an array", "A JSON array of objects is expected.");
+    if (pg::kind_of(list) != pg::JsonKind::array)
+        refuse("orders is not an array", "A JSON array of objects is expected.");
     std::uint32_t count = JsonContainerSize(&list->root);
     if (count > orders_max) {
         refuse(pg::format("orders has more than %u orders", orders_max), pg::format("There are %u.", count));

@@ -10,8 +10,9 @@ OMS_FUNCTION(oms_errors) {
     pg::Call call{fcinfo};
     pg::RowSet answer{call};
     for (const pg::ErrorEntry& entry : pg::errors) {
-        const Datum values[] = {pg::text_datum(entry.sqlstate), pg::text_datum(entry.name), BoolGetDatum(entry.retryable),
-                                pg::text_datum(entry.meaning), pg::text_datum(entry.action)};
+        const Datum values[] = {pg::text_datum(entry.sqlstate), pg::text_datum(entry.name),
+                                BoolGetDatum(entry.retryable), pg::text_datum(entry.meaning),
+                                pg::text_datum(entry.action)};
         const bool nulls[std::size(values)] = {};
         answer.add(values, nulls);
     }

@@ -1,7 +1,6 @@
 // Filters for the list functions.
 #include "api/filter.hpp"
 
-
 #include <algorithm>
 
 #include "core/status.hpp"
@@ -15,11 +14,13 @@ namespace oms::api {
 
 namespace {
 
-[[noreturn]] void refuse(std::string_view name, const char* problem, const char* detail, std::span<const FilterMember> known) {
+[[noreturn]] void refuse(std::string_view name, const char* problem, const char* detail,
+                         std::span<const FilterMember> known) {
     StringInfoData names;
     initStringInfo(&names);
     for (const FilterMember& member : known) {
-        appendStringInfo(&names, "%s%.*s", names.len == 0 ? "" : ", ", static_cast<int>(member.name.size()), member.name.data());
+        appendStringInfo(&names, "%s%.*s", names.len == 0 ? "" : ", ", static_cast<int>(member.name.size()),
+                         member.name.data());
     }
     pg::raise(pg::Error::invalid_argument, {.message = pg::format("filter member %s %s", pg::quoted(name), problem),
                                             .detail = detail,
@@ -38,7 +39,8 @@ Datum list_value(const FilterMember& member, const pg::JsonMember& given, std::s
     } else {
         pg::for_each_element(given.container(), [&](std::uint32_t, const pg::JsonMember& element) {
             if (element.kind != pg::JsonKind::text) {
-                refuse(member.name, "is not a list of strings", pg::format("It contains %s.", pg::kind_name(element.kind)), known);
+                refuse(member.name, "is not a list of strings",
+                       pg::format("It contains %s.", pg::kind_name(element.kind)), known);
             }
             texts.push(text_value(member.name, element.text()));
         });
@@ -46,30 +48,33 @@ Datum list_value(const FilterMember& member, const pg::JsonMember& given, std::s
     return pg::text_array_datum(texts.span());
 }
 
-void append_condition(Query& query, const FilterMember& member, const pg::JsonMember& given, std::span<const FilterMember> known) {
+void append_condition(Query& query, const FilterMember& member, const pg::JsonMember& given,
+                      std::span<const FilterMember> known) {
     auto wrong = [&](const char* wanted) {
         refuse(member.name, pg::format("is not %s", wanted), pg::format("It is %s.", pg::kind_name(given.kind)), known);
     };
     switch (member.kind) {
-        case FilterKind::text:
-            if (given.kind != pg::JsonKind::text) wrong("a string");
-            query.append(member.condition, TEXTOID, text_value(member.name, given.text()));
-            return;
-        case FilterKind::text_or_list:
-            if (given.kind != pg::JsonKind::text && given.kind != pg::JsonKind::array) wrong("a string or a list of strings");
-            query.append(member.condition, TEXTARRAYOID, list_value(member, given, known));
-            return;
-        case FilterKind::boolean:
-            if (given.kind != pg::JsonKind::boolean) wrong("true or false");
-            query.append(member.condition, BOOLOID, BoolGetDatum(given.value.val.boolean));
-            return;
-        case FilterKind::time: {
-            if (given.kind != pg::JsonKind::text) wrong("a timestamp as a string");
-            std::optional<std::int64_t> moment = pg::parse_time(given.text());
-            if (!moment) refuse(member.name, "is not a timestamp", pg::format("It is %s.", pg::quoted(given.text())), known);
-            query.append(member.condition, TIMESTAMPTZOID, TimestampTzGetDatum(*moment));
-            return;
-        }
+    case FilterKind::text:
+        if (given.kind != pg::JsonKind::text) wrong("a string");
+        query.append(member.condition, TEXTOID, text_value(member.name, given.text()));
+        return;
+    case FilterKind::text_or_list:
+        if (given.kind != pg::JsonKind::text && given.kind != pg::JsonKind::array)
+            wrong("a string or a list of strings");
+        query.append(member.condition, TEXTARRAYOID, list_value(member, given, known));
+        return;
+    case FilterKind::boolean:
+        if (given.kind != pg::JsonKind::boolean) wrong("true or false");
+        query.append(member.condition, BOOLOID, BoolGetDatum(given.value.val.boolean));
+        return;
+    case FilterKind::time: {
+        if (given.kind != pg::JsonKind::text) wrong("a timestamp as a string");
+        std::optional<std::int64_t> moment = pg::parse_time(given.text());
+        if (!moment)
+            refuse(member.name, "is not a timestamp", pg::format("It is %s.", pg::quoted(given.text())), known);
+        query.append(member.condition, TIMESTAMPTZOID, TimestampTzGetDatum(*moment));
+        return;
+    }
     }
 }
 
@@ -96,20 +101,24 @@ void Query::append(const char* sql, Oid type, Datum value) {
 }
 
 pg::Result Query::run() {
-    return pg::run_once(pg::Access::reads, text_.data, {types_.data(), count_}, {values_.data(), count_}, {nulls_.data(), count_});
+    return pg::run_once(pg::Access::reads, text_.data, {types_.data(), count_}, {values_.data(), count_},
+                        {nulls_.data(), count_});
 }
 
-void append_conditions(Query& query, Jsonb* filter, std::span<const FilterMember> known, std::span<const std::string_view> others) {
+void append_conditions(Query& query, Jsonb* filter, std::span<const FilterMember> known,
+                       std::span<const std::string_view> others) {
     if (filter == nullptr) return;
     if (pg::kind_of(filter) != pg::JsonKind::object) {
-        pg::raise(pg::Error::invalid_argument, {.message = "filter is not an object",
-                                                .detail = pg::format("It is %s.", pg::kind_name(pg::kind_of(filter))),
-                                                .hint = "A filter looks like {\"status\": \"paid\"}; {} means everything."});
+        pg::raise(pg::Error::invalid_argument,
+                  {.message = "filter is not an object",
+                   .detail = pg::format("It is %s.", pg::kind_name(pg::kind_of(filter))),
+                   .hint = "A filter looks like {\"status\": \"paid\"}; {} means everything."});
     }
     pg::for_each_member(&filter->root, [&](std::string_view name, const pg::JsonMember& given) {
         if (std::ranges::find(others, name) != others.end()) return;
         const auto member = std::ranges::find(known, name, &FilterMember::name);
-        if (member == known.end()) refuse(name, "is not known", "What is not understood is refused, not ignored.", known);
+        if (member == known.end())
+            refuse(name, "is not known", "What is not understood is refused, not ignored.", known);
         append_condition(query, *member, given, known);
     });
 }

@@ -43,7 +43,8 @@ static_assert(pg::JumpSafe<Query>);
 
 // Appends a condition for each member of `filter`; raises invalid_argument for unknown members and wrong types. Members in `others` are known
 // but left to the caller.
-void append_conditions(Query& query, Jsonb* filter, std::span<const FilterMember> known, std::span<const std::string_view> others = {});
+void append_conditions(Query& query, Jsonb* filter, std::span<const FilterMember> known,
+                       std::span<const std::string_view> others = {});
 
 // How many rows to give: the argument, or an invalid_argument when it is not in 1..maximum.
 std::int32_t checked_limit(const pg::Call& call, int position, std::int32_t fallback, std::int32_t maximum);

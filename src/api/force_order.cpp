@@ -43,19 +43,19 @@ OMS_FUNCTION(oms_force_order) {
     request.add(id).add(to).add(why).add(who);
     return change_order(call, "force_order", {idempotency_key}, id, request,
                         [&](const orders::Order& order, orders::Change& change) {
-        Jsonb* before = picture(order);
-        change.next.status = to;
-        change.next.pending_action = {};
-        change.say({.type = "order.forced", .reason = why});
-        orders::Order after = change.next;
-        after.version = order.version + 1;
-        audit::record({.actor = who,
-                       .operation = "force_order",
-                       .object = pg::format("order %s", orders::id_text(id).data()),
-                       .reason = why,
-                       .before = before,
-                       .after = picture(after)});
-    });
+                            Jsonb* before = picture(order);
+                            change.next.status = to;
+                            change.next.pending_action = {};
+                            change.say({.type = "order.forced", .reason = why});
+                            orders::Order after = change.next;
+                            after.version = order.version + 1;
+                            audit::record({.actor = who,
+                                           .operation = "force_order",
+                                           .object = pg::format("order %s", orders::id_text(id).data()),
+                                           .reason = why,
+                                           .before = before,
+                                           .after = picture(after)});
+                        });
 }
 
 }  // namespace oms::api

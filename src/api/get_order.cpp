@@ -9,25 +9,29 @@ namespace oms::api {
 namespace {
 
 // The row's own first and last event ids prune the log to the partitions that hold the order's events.
-#define OMS_EVENTS_OF_ORDER                                                                        \
-    "FROM oms.event e WHERE e.id BETWEEN o.first_event_id AND o.last_event_id "                    \
+#define OMS_EVENTS_OF_ORDER                                                     \
+    "FROM oms.event e WHERE e.id BETWEEN o.first_event_id AND o.last_event_id " \
     "AND e.aggregate_id = o.order_id::text AND e.aggregate_type = 'order'"
 
 constinit pg::Plan select_order{
     "SELECT to_jsonb(o) - '{last_seq, first_event_id, last_event_id}'::text[] || jsonb_build_object("
-    "'items', (SELECT jsonb_agg(jsonb_build_object('line_no', i.line_no, 'sku', i.sku, 'qty', i.qty, 'price_minor', i.price_minor)"
+    "'items', (SELECT jsonb_agg(jsonb_build_object('line_no', i.line_no, 'sku', i.sku, 'qty', i.qty, 'price_minor', "
+    "i.price_minor)"
     " || coalesce(i.details, '{}') ORDER BY i.line_no)"
     " FROM oms.order_item i WHERE i.order_id = o.order_id AND i.created_at = o.created_at),"
     " 'payments', '[]'::jsonb, 'shipments', '[]'::jsonb,"
     "'timeline', (SELECT jsonb_agg(jsonb_build_object('seq', e.seq, 'type', e.type, 'occurred_at', e.occurred_at,"
-    " 'actor', e.headers -> 'actor', 'payload', e.payload) ORDER BY e.seq) " OMS_EVENTS_OF_ORDER "))"
+    " 'actor', e.headers -> 'actor', 'payload', e.payload) ORDER BY e.seq) " OMS_EVENTS_OF_ORDER
+    "))"
     " FROM oms.orders o WHERE o.order_id = $1 AND o.created_at = $2",
     {UUIDOID, TIMESTAMPTZOID}};
 
 constinit pg::Plan select_timeline{
-    "SELECT e.seq, e.type, e.payload ->> 'prev_status', e.payload ->> 'status', e.payload ->> 'reason', e.headers ->> 'actor',"
+    "SELECT e.seq, e.type, e.payload ->> 'prev_status', e.payload ->> 'status', e.payload ->> 'reason', e.headers ->> "
+    "'actor',"
     " e.occurred_at, e.payload, e.id"
-    " FROM oms.orders o CROSS JOIN LATERAL (SELECT * " OMS_EVENTS_OF_ORDER ") e"
+    " FROM oms.orders o CROSS JOIN LATERAL (SELECT * " OMS_EVENTS_OF_ORDER
+    ") e"
     " WHERE o.order_id = $1 AND o.created_at = $2 ORDER BY e.seq",
     {UUIDOID, TIMESTAMPTZOID}};
 
@@ -37,7 +41,8 @@ constinit pg::Plan select_timeline{
 pg::Result query_order(pg::Plan& plan, const pg::Call& call) {
     core::OrderId id = call.required_uuid(0, "order_id");
     if (!core::is_order_id(id)) orders::raise_order_not_found(id);
-    pg::Result rows = plan.run(pg::Access::reads, {{pg::uuid_datum(id)}, {TimestampTzGetDatum(orders::birth_time(id))}});
+    pg::Result rows =
+        plan.run(pg::Access::reads, {{pg::uuid_datum(id)}, {TimestampTzGetDatum(orders::birth_time(id))}});
     if (rows.empty()) orders::raise_order_not_found(id);
     return rows;
 }

@@ -29,11 +29,11 @@ OMS_FUNCTION(oms_hold_order) {
     request.add(id).add(why);
     return change_order(call, "hold_order", {idempotency_key, expected_version}, id, request,
                         [&](const orders::Order& order, orders::Change& change) {
-        refuse_final(order, "be held");
-        change.next.on_hold = true;
-        change.next.hold_reason = why;
-        change.say({.type = "order.held", .reason = why});
-    });
+                            refuse_final(order, "be held");
+                            change.next.on_hold = true;
+                            change.next.hold_reason = why;
+                            change.say({.type = "order.held", .reason = why});
+                        });
 }
 
 OMS_FUNCTION(oms_release_hold) {
@@ -45,16 +45,18 @@ OMS_FUNCTION(oms_release_hold) {
     request.add(id).add(call.text(reason));
     return change_order(call, "release_hold", {idempotency_key, expected_version}, id, request,
                         [&](const orders::Order& order, orders::Change& change) {
-        if (!order.on_hold) {
-            pg::raise(pg::Error::illegal_transition,
-                      {.message = pg::format("order %s is not on hold", orders::id_text(order.id).data()),
-                       .detail = pg::format("Its status is %s, its version %d.", pg::c_string(order.status), order.version),
-                       .hint = "There is nothing to release."});
-        }
-        change.next.on_hold = false;
-        change.next.hold_reason = {};
-        change.say({.type = "order.hold_released", .reason = why});
-    });
+                            if (!order.on_hold) {
+                                pg::raise(
+                                    pg::Error::illegal_transition,
+                                    {.message = pg::format("order %s is not on hold", orders::id_text(order.id).data()),
+                                     .detail = pg::format("Its status is %s, its version %d.",
+                                                          pg::c_string(order.status), order.version),
+                                     .hint = "There is nothing to release."});
+                            }
+                            change.next.on_hold = false;
+                            change.next.hold_reason = {};
+                            change.say({.type = "order.hold_released", .reason = why});
+                        });
 }
 
 }  // namespace oms::api

@@ -47,7 +47,8 @@ OMS_FUNCTION(oms_list_events) {
     pg::Call call{fcinfo};
     bool descending = wants_descending(call.jsonb(filter));
     Query query{
-        "SELECT id, aggregate_type, aggregate_id, seq, type, topic, key, payload, headers, occurred_at, id::text AS next_cursor FROM oms.event "
+        "SELECT id, aggregate_type, aggregate_id, seq, type, topic, key, payload, headers, occurred_at, id::text AS "
+        "next_cursor FROM oms.event "
         "WHERE true"};
     append_conditions(query, call.jsonb(filter), known, others);
     if (std::optional<std::string_view> position = call.text(cursor)) {

@@ -25,8 +25,10 @@ constexpr std::array known{
 OMS_FUNCTION(oms_list_orders) {
     pg::Call call{fcinfo};
     Query query{
-        "SELECT order_id, customer_id, status, on_hold, hold_reason, pending_action, currency, total_minor, paid_minor, "
-        "refunded_minor, version, external_ref, metadata, created_at, updated_at, order_id::text AS next_cursor FROM oms.orders WHERE true"};
+        "SELECT order_id, customer_id, status, on_hold, hold_reason, pending_action, currency, total_minor, "
+        "paid_minor, "
+        "refunded_minor, version, external_ref, metadata, created_at, updated_at, order_id::text AS next_cursor FROM "
+        "oms.orders WHERE true"};
     append_conditions(query, call.jsonb(filter), known);
     if (std::optional<std::string_view> position = call.text(cursor)) {
         core::OrderId last;
@@ -35,7 +37,8 @@ OMS_FUNCTION(oms_list_orders) {
         // Says the same of the time in the id, and spares the partitions behind it.
         query.append(" AND created_at <= %d", TIMESTAMPTZOID, TimestampTzGetDatum(orders::birth_time(last)));
     }
-    query.append(" ORDER BY order_id DESC LIMIT %d", INT4OID, Int32GetDatum(checked_limit(call, limit, 100, limit_max)));
+    query.append(" ORDER BY order_id DESC LIMIT %d", INT4OID,
+                 Int32GetDatum(checked_limit(call, limit, 100, limit_max)));
     pg::RowSet answer{call};
     answer.add(query.run());
     return Datum{0};

@@ -9,9 +9,10 @@ namespace oms::api {
 
 OMS_FUNCTION(oms_log_only_grows) {
     pg::Trigger trigger{fcinfo};
-    pg::raise(pg::Error::protected_row, {.message = "the log only grows: oms.event cannot be updated, deleted from or truncated",
-                                         .detail = pg::format("The statement was aimed at \"%s\".", trigger.relation_name()),
-                                         .hint = "Append an event that corrects the earlier one; retention drops whole partitions."});
+    pg::raise(pg::Error::protected_row,
+              {.message = "the log only grows: oms.event cannot be updated, deleted from or truncated",
+               .detail = pg::format("The statement was aimed at \"%s\".", trigger.relation_name()),
+               .hint = "Append an event that corrects the earlier one; retention drops whole partitions."});
 }
 
 OMS_FUNCTION(oms_topic_routes_changed) {

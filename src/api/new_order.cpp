@@ -17,19 +17,22 @@ constexpr std::size_t external_ref_bytes_max = 255;
 // A row is read and rewritten at every transition; what is larger belongs beside the order, not in it.
 constexpr std::size_t metadata_bytes_max = 64 * 1024;
 
-[[noreturn]] void refuse(std::string_view prefix, const char* name, const char* problem, const char* detail, const char* hint) {
+[[noreturn]] void refuse(std::string_view prefix, const char* name, const char* problem, const char* detail,
+                         const char* hint) {
     pg::raise(pg::Error::invalid_argument,
               {.message = pg::format("%.*s%s %s", static_cast<int>(prefix.size()), prefix.data(), name, problem),
                .detail = detail,
                .hint = hint});
 }
 
-std::string_view bounded(std::optional<std::string_view> text, std::string_view prefix, const char* name, std::size_t bytes_max) {
+std::string_view bounded(std::optional<std::string_view> text, std::string_view prefix, const char* name,
+                         std::size_t bytes_max) {
     const char* hint = pg::format("Pass 1 to %zu bytes.", bytes_max);
     if (!text) refuse(prefix, name, "is missing", "It is NULL.", hint);
     if (text->empty()) refuse(prefix, name, "is empty", "An empty text says nothing.", hint);
     if (text->size() > bytes_max) {
-        refuse(prefix, name, pg::format("is too long: %zu bytes", text->size()), pg::format("It begins %s.", pg::quoted(*text)), hint);
+        refuse(prefix, name, pg::format("is too long: %zu bytes", text->size()),
+               pg::format("It begins %s.", pg::quoted(*text)), hint);
     }
     return *text;
 }
@@ -65,7 +68,8 @@ orders::NewOrder checked(const OrderRequest& request, std::string_view prefix) {
     order.items_json = request.items;
     order.list = orders::parse_items(&request.items->root, order.currency,
                                      pg::format("%.*sitems", static_cast<int>(prefix.size()), prefix.data()));
-    if (request.external_ref) order.external_ref = bounded(request.external_ref, prefix, "external_ref", external_ref_bytes_max);
+    if (request.external_ref)
+        order.external_ref = bounded(request.external_ref, prefix, "external_ref", external_ref_bytes_max);
     order.metadata = request.metadata;
     if (order.metadata != nullptr && VARSIZE(order.metadata) > metadata_bytes_max) {
         refuse(prefix, "metadata", "is too large", pg::format("It takes %u bytes.", VARSIZE(order.metadata)),

@@ -11,9 +11,9 @@ namespace {
 
 std::string_view name_of(core::Effect effect) {
     switch (effect) {
-        case core::Effect::pay_in_full: return "pay_in_full";
-        case core::Effect::refund_rest: return "refund_rest";
-        default: return "none";
+    case core::Effect::pay_in_full: return "pay_in_full";
+    case core::Effect::refund_rest: return "refund_rest";
+    default: return "none";
     }
 }
 
@@ -27,13 +27,15 @@ void for_each_transition(Fn&& fn) {
     }
 }
 
-void append(StringInfo text, std::string_view part) { appendBinaryStringInfo(text, part.data(), static_cast<int>(part.size())); }
+void append(StringInfo text, std::string_view part) {
+    appendBinaryStringInfo(text, part.data(), static_cast<int>(part.size()));
+}
 
 void append_mermaid(StringInfo text) {
     append(text, "stateDiagram-v2\n    [*] --> pending: create\n");
     for_each_transition([&](const core::Transition& row, bool) {
-        for (std::string_view part : {std::string_view{"    "}, row.from, std::string_view{" --> "}, row.to, std::string_view{": "},
-                                      row.action, std::string_view{"\n"}}) {
+        for (std::string_view part : {std::string_view{"    "}, row.from, std::string_view{" --> "}, row.to,
+                                      std::string_view{": "}, row.action, std::string_view{"\n"}}) {
             append(text, part);
         }
     });
@@ -49,7 +51,8 @@ void append_dot(StringInfo text) {
     append(text, "digraph order_machine {\n    rankdir = LR;\n");
     for_each_transition([&](const core::Transition& row, bool builtin) {
         for (std::string_view part :
-             {std::string_view{"    \""}, row.from, std::string_view{"\" -> \""}, row.to, std::string_view{"\" [label=\""}, row.action,
+             {std::string_view{"    \""}, row.from, std::string_view{"\" -> \""}, row.to,
+              std::string_view{"\" [label=\""}, row.action,
               builtin ? std::string_view{"\"];\n"} : std::string_view{"\", style=dashed];\n"}}) {
             append(text, part);
         }
@@ -58,9 +61,10 @@ void append_dot(StringInfo text) {
 }
 
 [[noreturn]] void raise_protected(const pg::Trigger& trigger) {
-    pg::raise(pg::Error::protected_row, {.message = pg::format("a built-in row of oms.%s cannot be changed", trigger.relation_name()),
-                                         .detail = "The commands rely on it.",
-                                         .hint = "Add rows of your own."});
+    pg::raise(pg::Error::protected_row,
+              {.message = pg::format("a built-in row of oms.%s cannot be changed", trigger.relation_name()),
+               .detail = "The commands rely on it.",
+               .hint = "Add rows of your own."});
 }
 
 }  // namespace
@@ -69,8 +73,12 @@ OMS_FUNCTION(oms_order_machine) {
     pg::Call call{fcinfo};
     pg::RowSet answer{call};
     for_each_transition([&](const core::Transition& row, bool builtin) {
-        const Datum values[] = {pg::text_datum(row.from), pg::text_datum(row.action), pg::text_datum(row.to),
-                                BoolGetDatum(row.blocked_by_hold), pg::text_datum(name_of(row.effect)), pg::text_datum(row.event),
+        const Datum values[] = {pg::text_datum(row.from),
+                                pg::text_datum(row.action),
+                                pg::text_datum(row.to),
+                                BoolGetDatum(row.blocked_by_hold),
+                                pg::text_datum(name_of(row.effect)),
+                                pg::text_datum(row.event),
                                 BoolGetDatum(builtin)};
         const bool nulls[std::size(values)] = {};
         answer.add(values, nulls);
@@ -88,9 +96,10 @@ OMS_FUNCTION(oms_order_machine_graph) {
     } else if (format == "dot") {
         append_dot(&text);
     } else {
-        pg::raise(pg::Error::invalid_argument, {.message = pg::format("no graph format %s is known", pg::quoted(format)),
-                                                .detail = "The formats are mermaid and dot.",
-                                                .hint = "Leave it out for mermaid."});
+        pg::raise(pg::Error::invalid_argument,
+                  {.message = pg::format("no graph format %s is known", pg::quoted(format)),
+                   .detail = "The formats are mermaid and dot.",
+                   .hint = "Leave it out for mermaid."});
     }
     return pg::text_datum({text.data, static_cast<std::size_t>(text.len)});
 }
@@ -98,7 +107,8 @@ OMS_FUNCTION(oms_order_machine_graph) {
 OMS_FUNCTION(oms_order_rules_changed) {
     pg::Trigger trigger{fcinfo};
     // The extension's own script, and a restore of it, write the built-in rows; after that nobody does.
-    bool touches_builtin = trigger.old_flag("builtin") || (trigger.new_flag("builtin") && !trigger.during_extension_script());
+    bool touches_builtin =
+        trigger.old_flag("builtin") || (trigger.new_flag("builtin") && !trigger.during_extension_script());
     if (touches_builtin) raise_protected(trigger);
     if (trigger.has_new() && trigger.relation_name() == std::string_view{"order_transition"}) {
         std::string_view from = trigger.new_text("from_status");

@@ -14,7 +14,8 @@ constexpr std::int32_t batch_max = 100'000;
 // SKIP LOCKED: two purges do not wait for each other. The time also spares the partitions that hold no expired key.
 constinit pg::Plan delete_expired{
     "DELETE FROM oms.idempotency_key k USING (SELECT tableoid, ctid FROM oms.idempotency_key WHERE created_at <= $1 "
-    "LIMIT $2 FOR UPDATE SKIP LOCKED) expired WHERE k.tableoid = expired.tableoid AND k.ctid = expired.ctid AND k.created_at <= $1",
+    "LIMIT $2 FOR UPDATE SKIP LOCKED) expired WHERE k.tableoid = expired.tableoid AND k.ctid = expired.ctid AND "
+    "k.created_at <= $1",
     {TIMESTAMPTZOID, INT4OID}};
 
 }  // namespace

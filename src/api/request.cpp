@@ -69,25 +69,23 @@ void raise_refusal(const orders::Order& order, std::string_view action, core::Re
     const char* found = pg::format("Its status is %s, its version %d.", status, order.version);
     const char* legal = pg::format("Legal now: %s.", orders::legal_actions(order.status));
     switch (refusal) {
-        case core::Refusal::unknown_action:
-            pg::raise(pg::Error::invalid_argument, {.message = pg::format("no action %s is known", pg::quoted(action)),
-                                                    .detail = found,
-                                                    .hint = legal});
-        case core::Refusal::on_hold:
-            pg::raise(pg::Error::order_on_hold,
-                      {.message = pg::format("order %s cannot %s while it is on hold", id, verb),
-                       .detail = pg::format("It is held for: %s.", pg::quoted(order.hold_reason)),
-                       .hint = "Release it with oms.release_hold, or cancel it."});
-        case core::Refusal::operation_in_progress:
-            pg::raise(pg::Error::operation_in_progress,
-                      {.message = pg::format("order %s cannot %s while another operation has it", id, verb),
-                       .detail = pg::format("Its pending_action is %s.", pg::c_string(order.pending_action)),
-                       .hint = "Wait until pending_action is empty, then decide again."});
-        default:
-            pg::raise(pg::Error::illegal_transition,
-                      {.message = pg::format("order %s cannot %s while it is %s", id, verb, status),
-                       .detail = found,
-                       .hint = legal});
+    case core::Refusal::unknown_action:
+        pg::raise(pg::Error::invalid_argument,
+                  {.message = pg::format("no action %s is known", pg::quoted(action)), .detail = found, .hint = legal});
+    case core::Refusal::on_hold:
+        pg::raise(pg::Error::order_on_hold, {.message = pg::format("order %s cannot %s while it is on hold", id, verb),
+                                             .detail = pg::format("It is held for: %s.", pg::quoted(order.hold_reason)),
+                                             .hint = "Release it with oms.release_hold, or cancel it."});
+    case core::Refusal::operation_in_progress:
+        pg::raise(pg::Error::operation_in_progress,
+                  {.message = pg::format("order %s cannot %s while another operation has it", id, verb),
+                   .detail = pg::format("Its pending_action is %s.", pg::c_string(order.pending_action)),
+                   .hint = "Wait until pending_action is empty, then decide again."});
+    default:
+        pg::raise(pg::Error::illegal_transition,
+                  {.message = pg::format("order %s cannot %s while it is %s", id, verb, status),
+                   .detail = found,
+                   .hint = legal});
     }
 }
 

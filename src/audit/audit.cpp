@@ -19,14 +19,13 @@ constinit pg::Plan insert_entry{
 }  // namespace
 
 void record(const Entry& entry) {
-    insert_entry.run(pg::Access::writes,
-                     {{TimestampTzGetDatum(pg::now_us())},
-                      {pg::text_datum(entry.actor)},
-                      {pg::text_datum(entry.operation)},
-                      {pg::text_datum(entry.object)},
-                      {pg::text_datum(entry.reason)},
-                      {pg::jsonb_datum(entry.before)},
-                      {pg::jsonb_datum(entry.after)}});
+    insert_entry.run(pg::Access::writes, {{TimestampTzGetDatum(pg::now_us())},
+                                          {pg::text_datum(entry.actor)},
+                                          {pg::text_datum(entry.operation)},
+                                          {pg::text_datum(entry.object)},
+                                          {pg::text_datum(entry.reason)},
+                                          {pg::jsonb_datum(entry.before)},
+                                          {pg::jsonb_datum(entry.after)}});
 }
 
 }  // namespace oms::audit

@@ -21,8 +21,9 @@ constexpr std::size_t key_bytes_max = 255;
 enum Field : int { key_hash, created_at, fingerprint, operation, key, answer };
 
 constexpr std::array columns{
-    pg::Column{"key_hash", INT8OID},    pg::Column{"created_at", TIMESTAMPTZOID}, pg::Column{"fingerprint", UUIDOID},
-    pg::Column{"operation", TEXTOID},   pg::Column{"key", TEXTOID},               pg::Column{"answer", BYTEAOID},
+    pg::Column{"key_hash", INT8OID},    pg::Column{"created_at", TIMESTAMPTZOID},
+    pg::Column{"fingerprint", UUIDOID}, pg::Column{"operation", TEXTOID},
+    pg::Column{"key", TEXTOID},         pg::Column{"answer", BYTEAOID},
 };
 
 constexpr pg::TableDefinition definition{
@@ -39,10 +40,12 @@ core::OrderId fingerprint_bytes(const core::Fingerprint& fingerprint) {
 
 std::string_view require_key(std::optional<std::string_view> key) {
     if (!key || key->empty()) {
-        pg::raise(pg::Error::idempotency_key_required,
-                  {.message = "an idempotency key is required",
-                   .detail = key ? "The key is empty." : "The key is NULL.",
-                   .hint = "Pass idempotency_key => a value that is unique to this request, and the same when it is repeated."});
+        pg::raise(
+            pg::Error::idempotency_key_required,
+            {.message = "an idempotency key is required",
+             .detail = key ? "The key is empty." : "The key is NULL.",
+             .hint =
+                 "Pass idempotency_key => a value that is unique to this request, and the same when it is repeated."});
     }
     if (key->size() > key_bytes_max) {
         pg::raise(pg::Error::invalid_argument,
@@ -54,13 +57,14 @@ std::string_view require_key(std::optional<std::string_view> key) {
 }
 
 [[noreturn]] void raise_reused(const Ticket& ticket, std::string_view first_operation) {
-    pg::raise(pg::Error::idempotency_key_reused,
-              {.message = pg::format("idempotency key %s was used for another request", pg::quoted(ticket.key)),
-               .detail = first_operation == ticket.operation
-                             ? pg::format("It belongs to a call of %s with other arguments.", pg::c_string(first_operation))
-                             : pg::format("It belongs to a call of %s, not of %s.", pg::c_string(first_operation),
-                                          pg::c_string(ticket.operation)),
-               .hint = "Use a new key for a new request; repeat a request with exactly its first arguments."});
+    pg::raise(
+        pg::Error::idempotency_key_reused,
+        {.message = pg::format("idempotency key %s was used for another request", pg::quoted(ticket.key)),
+         .detail = first_operation == ticket.operation
+                       ? pg::format("It belongs to a call of %s with other arguments.", pg::c_string(first_operation))
+                       : pg::format("It belongs to a call of %s, not of %s.", pg::c_string(first_operation),
+                                    pg::c_string(ticket.operation)),
+         .hint = "Use a new key for a new request; repeat a request with exactly its first arguments."});
 }
 
 [[noreturn]] void raise_in_progress(const Ticket& ticket) {
@@ -88,18 +92,16 @@ pg::Probe look_up(Ticket& ticket) {
     if (!keys.may_contain(Field::key_hash, hash, expired_until)) return pg::Probe::nothing;
     bool same_request = false;
     std::string_view first_operation;
-    pg::Probe found = keys.probe(
-        Field::key_hash, Int64GetDatum(hash), expired_until,
-        [&](const pg::FoundRow& row) {
-            if (DatumGetInt64(row.values[Field::created_at]) <= expired_until) return false;
-            if (pg::text_view(row.values[Field::key]) != ticket.key) return false;
-            core::OrderId wanted = fingerprint_bytes(ticket.fingerprint);
-            same_request = std::memcmp(DatumGetUUIDP(row.values[Field::fingerprint])->data, wanted.bytes.data(), 16) == 0;
-            // The row is gone when the probe ends.
-            ticket.answer = pg::copied(pg::text_view(row.values[Field::answer]));
-            first_operation = pg::copied(pg::text_view(row.values[Field::operation]));
-            return true;
-        });
+    pg::Probe found = keys.probe(Field::key_hash, Int64GetDatum(hash), expired_until, [&](const pg::FoundRow& row) {
+        if (DatumGetInt64(row.values[Field::created_at]) <= expired_until) return false;
+        if (pg::text_view(row.values[Field::key]) != ticket.key) return false;
+        core::OrderId wanted = fingerprint_bytes(ticket.fingerprint);
+        same_request = std::memcmp(DatumGetUUIDP(row.values[Field::fingerprint])->data, wanted.bytes.data(), 16) == 0;
+        // The row is gone when the probe ends.
+        ticket.answer = pg::copied(pg::text_view(row.values[Field::answer]));
+        first_operation = pg::copied(pg::text_view(row.values[Field::operation]));
+        return true;
+    });
     // An unfinished row may yet be rolled back: only a row that stays can say that the key belongs to another request.
     if (found == pg::Probe::found && !same_request) raise_reused(ticket, first_operation);
     return found;
@@ -118,24 +120,24 @@ pg::RowValues row_of(const Ticket& ticket, std::string_view given_answer) {
 
 }  // namespace
 
-Ticket begin(std::optional<std::string_view> given_key, std::string_view operation, const core::Fingerprint& fingerprint) {
+Ticket begin(std::optional<std::string_view> given_key, std::string_view operation,
+             const core::Fingerprint& fingerprint) {
     Ticket ticket{require_key(given_key), operation, fingerprint, 0, false, {}};
     ticket.key_hash = core::key_hash(ticket.key);
     for (;;) {
         lock_key(ticket);
         switch (look_up(ticket)) {
-            case pg::Probe::nothing:
-                return ticket;
-            case pg::Probe::found:
-                unlock_key(ticket);
-                ticket.replayed = true;
-                return ticket;
-            case pg::Probe::unfinished:
-                // Not while holding the lock: the twin may ask for the same key again, and both would wait for ever.
-                unlock_key(ticket);
-                if (!pg::settings::idempotency_wait) raise_in_progress(ticket);
-                pg::wait_for_writer();
-                break;
+        case pg::Probe::nothing: return ticket;
+        case pg::Probe::found:
+            unlock_key(ticket);
+            ticket.replayed = true;
+            return ticket;
+        case pg::Probe::unfinished:
+            // Not while holding the lock: the twin may ask for the same key again, and both would wait for ever.
+            unlock_key(ticket);
+            if (!pg::settings::idempotency_wait) raise_in_progress(ticket);
+            pg::wait_for_writer();
+            break;
         }
     }
 }

@@ -101,15 +101,16 @@ void form_row(const NewEvent& event, Datum transaction, pg::RowValues& row) {
         ring_at_commit();
     }
     row.set(Field::payload, pg::jsonb_datum(event.payload));
-    row.set(Field::headers, pg::jsonb_datum(event.headers == nullptr ? session_headers() : merged_headers(event.headers)));
+    row.set(Field::headers,
+            pg::jsonb_datum(event.headers == nullptr ? session_headers() : merged_headers(event.headers)));
     row.set(Field::occurred_at, TimestampTzGetDatum(event.occurred_at));
 }
 
 }  // namespace
 
 core::EventId draw_id() {
-    // The order matters: a reader that notes the sequence and then takes a snapshot knows that a transaction without an id at that time
-    // will draw only higher event ids.
+    // The order matters: a reader that notes the sequence, and then the next transaction id, knows that transactions from that id on draw
+    // higher event ids. (Not those from its snapshot's xmax on: that is one past the highest id that has *completed*.)
     pg::assign_transaction_id();
     return {event_ids.next()};
 }

@@ -1,8 +1,9 @@
 // At commit, not at insert: the lock is then held for the commit alone, and a transaction that will be prepared has executed no NOTIFY.
 //
-// The lock says who is awake. The relay holds it exclusively while it sleeps. A producer that gets it shared knows that the relay is awake, and
-// that it will not fall asleep before it has read once more after this commit; one that does not get it queues the NOTIFY. Locks are released
-// after the commit has become visible. test/model/doorbell.pml checks the protocol.
+// The lock says who is awake. Relays hold it as sleepers while they sleep: together, but never beside a producer. A producer that gets it knows
+// that every relay is awake, and that none will fall asleep before it has read once more after this commit; one that does not get it queues the
+// NOTIFY. Locks are released after the commit has become visible. test/model/doorbell.pml checks the protocol, also with several relays: were
+// the sleepers' lock exclusive, the first to sleep would make the others poll for ever.
 #include "log/doorbell.hpp"
 
 #include "log/log.hpp"
@@ -22,9 +23,9 @@ constinit bool has_something_to_deliver = false;
 
 void ring() {
     if (!has_something_to_deliver || !pg::settings::doorbell) return;
-    bool relay_is_awake = pg::lock_name(pg::LockSpace::doorbell, the_bell, pg::LockStrength::shared,
-                                        pg::LockDuration::transaction, false);
-    if (!relay_is_awake) pg::notify(channel);
+    bool relays_are_awake = pg::lock_name(pg::LockSpace::doorbell, the_bell, pg::LockStrength::producer,
+                                          pg::LockDuration::transaction, false);
+    if (!relays_are_awake) pg::notify(channel);
 }
 
 void forget() { has_something_to_deliver = false; }

@@ -69,8 +69,8 @@ struct StreamPosition {
 inline constexpr std::int64_t any_version = -1;
 
 // Appends to a stream whose version is `expected_version` (0: it does not exist yet); raises stream_conflict otherwise.
-StreamPosition append_to_stream(std::string_view aggregate_type, std::string_view aggregate_id, std::int64_t expected_version,
-                                std::span<const StreamEvent> events);
+StreamPosition append_to_stream(std::string_view aggregate_type, std::string_view aggregate_id,
+                                std::int64_t expected_version, std::span<const StreamEvent> events);
 
 pg::Table& stream_table();
 

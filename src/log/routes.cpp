@@ -17,8 +17,7 @@ struct Route {
     std::string_view aggregate_type, type, topic;
 };
 
-constinit pg::Plan load_routes{
-    "SELECT aggregate_type, type, coalesce(topic, '') FROM oms.topic_route", {}};
+constinit pg::Plan load_routes{"SELECT aggregate_type, type, coalesce(topic, '') FROM oms.topic_route", {}};
 
 constinit MemoryContext routes_memory = nullptr;
 constinit std::span<const Route> routes{};

@@ -16,8 +16,9 @@ namespace {
 enum Field : int { aggregate_type, aggregate_id, version, first_event_id, last_event_id, created_at, updated_at };
 
 constexpr std::array columns{
-    pg::Column{"aggregate_type", TEXTOID}, pg::Column{"aggregate_id", TEXTOID},  pg::Column{"version", INT8OID},
-    pg::Column{"first_event_id", INT8OID}, pg::Column{"last_event_id", INT8OID}, pg::Column{"created_at", TIMESTAMPTZOID},
+    pg::Column{"aggregate_type", TEXTOID},    pg::Column{"aggregate_id", TEXTOID},
+    pg::Column{"version", INT8OID},           pg::Column{"first_event_id", INT8OID},
+    pg::Column{"last_event_id", INT8OID},     pg::Column{"created_at", TIMESTAMPTZOID},
     pg::Column{"updated_at", TIMESTAMPTZOID},
 };
 constexpr std::array key_columns{static_cast<int>(Field::aggregate_id), static_cast<int>(Field::aggregate_type)};
@@ -42,7 +43,8 @@ void check_version(Stream stream, std::int64_t expected, std::int64_t found) {
 }
 
 // Draws an id for each event, appends them behind `version`, and answers where they went.
-StreamPosition write_events(Stream stream, std::int64_t version_before, std::span<const StreamEvent> events, std::int64_t now) {
+StreamPosition write_events(Stream stream, std::int64_t version_before, std::span<const StreamEvent> events,
+                            std::int64_t now) {
     std::span<NewEvent> batch = pg::allocate<NewEvent>(events.size());
     for (std::size_t i = 0; i < events.size(); ++i) {
         const StreamEvent& event = events[i];

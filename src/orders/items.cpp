@@ -42,7 +42,8 @@ std::int64_t whole_number(const Place& place, const char* name, const pg::JsonMe
     if (member.kind != pg::JsonKind::number) raise_member(place, name, "is not a number", shown(member));
     std::optional<std::int64_t> number = pg::whole_number(member.value);
     if (!number) raise_member(place, name, "is not a whole number in the range of bigint", shown(member));
-    if (*number < least) raise_member(place, name, least > 0 ? "must be at least 1" : "must not be negative", shown(member));
+    if (*number < least)
+        raise_member(place, name, least > 0 ? "must be at least 1" : "must not be negative", shown(member));
     return *number;
 }
 
@@ -63,10 +64,11 @@ void check_currency(const Place& place, const pg::JsonMember& member, std::strin
     if (member.kind == pg::JsonKind::missing) return;
     if (member.kind != pg::JsonKind::text) raise_member(place, "currency", "is not a string", shown(member));
     if (member.text() == currency) return;
-    pg::raise(pg::Error::currency_mismatch,
-              {.message = pg::format("%s differs from the order's currency", place.name("currency")),
-               .detail = pg::format("The order is in %s, the item in %s.", pg::quoted(currency), pg::quoted(member.text())),
-               .hint = "Give all prices in the order's currency, or make two orders."});
+    pg::raise(
+        pg::Error::currency_mismatch,
+        {.message = pg::format("%s differs from the order's currency", place.name("currency")),
+         .detail = pg::format("The order is in %s, the item in %s.", pg::quoted(currency), pg::quoted(member.text())),
+         .hint = "Give all prices in the order's currency, or make two orders."});
 }
 
 Item parse_item(const Place& place, const pg::JsonMember& element, std::string_view currency) {
@@ -100,16 +102,15 @@ ItemList parse_items(JsonbContainer* items, std::string_view currency, std::stri
         return pg::format("%.*s %s", static_cast<int>(where.size()), where.data(), rest);
     };
     if (JsonContainerIsScalar(items) || !JsonContainerIsArray(items)) {
-        pg::raise(pg::Error::invalid_argument, {.message = named("is not an array"),
-                                                .detail = "A JSON array of objects is expected.",
-                                                .hint = item_form});
+        pg::raise(
+            pg::Error::invalid_argument,
+            {.message = named("is not an array"), .detail = "A JSON array of objects is expected.", .hint = item_form});
     }
     std::uint32_t count = JsonContainerSize(items);
     if (count == 0 || count > items_max) {
-        pg::raise(pg::Error::invalid_argument,
-                  {.message = named(pg::format("must have 1 to %zu items", items_max)),
-                   .detail = pg::format("There are %u.", count),
-                   .hint = count == 0 ? item_form : "Split the order."});
+        pg::raise(pg::Error::invalid_argument, {.message = named(pg::format("must have 1 to %zu items", items_max)),
+                                                .detail = pg::format("There are %u.", count),
+                                                .hint = count == 0 ? item_form : "Split the order."});
     }
     std::span<Item> list = pg::allocate<Item>(count);
     std::int64_t total = 0;
@@ -118,7 +119,8 @@ ItemList parse_items(JsonbContainer* items, std::string_view currency, std::stri
         Place place{where, i};
         list[i] = parse_item(place, element, currency);
         std::int64_t amount;
-        if (core::mul_overflows(list[i].qty, list[i].price_minor, amount) || core::add_overflows(total, amount, total)) {
+        if (core::mul_overflows(list[i].qty, list[i].price_minor, amount) ||
+            core::add_overflows(total, amount, total)) {
             pg::raise(pg::Error::invalid_argument,
                       {.message = named("add up to more than an amount can hold"),
                        .detail = pg::format("The sum leaves the range of bigint at item %u.", i),

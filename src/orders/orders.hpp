@@ -53,7 +53,9 @@ struct Order {
     std::int64_t created_at, updated_at;
     std::int64_t last_seq, first_event_id, last_event_id;
 
-    core::OrderFacts facts() const { return {status, on_hold, pending_action, total_minor, paid_minor, refunded_minor}; }
+    core::OrderFacts facts() const {
+        return {status, on_hold, pending_action, total_minor, paid_minor, refunded_minor};
+    }
 };
 static_assert(pg::JumpSafe<Order>);
 
@@ -74,7 +76,7 @@ struct OrderEvent {
     std::string_view type;
     std::string_view reason = {};
     void (*details)(pg::JsonObject& json, const Order& before, const Order& after) = nullptr;
-    Jsonb* payload = nullptr;  // the caller's own, as member "data"
+    Jsonb* payload = nullptr;      // the caller's own, as member "data"
     const Jsonb* items = nullptr;  // as member "items"
 };
 

@@ -16,18 +16,46 @@ namespace {
 
 namespace order_field {
 enum : int {
-    order_id, customer_id, status, on_hold, hold_reason, pending_action, currency, total_minor, paid_minor, refunded_minor, version,
-    external_ref, metadata, created_at, updated_at, last_seq, first_event_id, last_event_id
+    order_id,
+    customer_id,
+    status,
+    on_hold,
+    hold_reason,
+    pending_action,
+    currency,
+    total_minor,
+    paid_minor,
+    refunded_minor,
+    version,
+    external_ref,
+    metadata,
+    created_at,
+    updated_at,
+    last_seq,
+    first_event_id,
+    last_event_id
 };
 }
 
 constexpr std::array order_columns{
-    pg::Column{"order_id", UUIDOID},           pg::Column{"customer_id", TEXTOID},      pg::Column{"status", TEXTOID},
-    pg::Column{"on_hold", BOOLOID},            pg::Column{"hold_reason", TEXTOID, true}, pg::Column{"pending_action", TEXTOID, true},
-    pg::Column{"currency", TEXTOID},           pg::Column{"total_minor", INT8OID},      pg::Column{"paid_minor", INT8OID},
-    pg::Column{"refunded_minor", INT8OID},     pg::Column{"version", INT4OID},          pg::Column{"external_ref", TEXTOID, true},
-    pg::Column{"metadata", JSONBOID, true},    pg::Column{"created_at", TIMESTAMPTZOID}, pg::Column{"updated_at", TIMESTAMPTZOID},
-    pg::Column{"last_seq", INT8OID},           pg::Column{"first_event_id", INT8OID},   pg::Column{"last_event_id", INT8OID},
+    pg::Column{"order_id", UUIDOID},
+    pg::Column{"customer_id", TEXTOID},
+    pg::Column{"status", TEXTOID},
+    pg::Column{"on_hold", BOOLOID},
+    pg::Column{"hold_reason", TEXTOID, true},
+    pg::Column{"pending_action", TEXTOID, true},
+    pg::Column{"currency", TEXTOID},
+    pg::Column{"total_minor", INT8OID},
+    pg::Column{"paid_minor", INT8OID},
+    pg::Column{"refunded_minor", INT8OID},
+    pg::Column{"version", INT4OID},
+    pg::Column{"external_ref", TEXTOID, true},
+    pg::Column{"metadata", JSONBOID, true},
+    pg::Column{"created_at", TIMESTAMPTZOID},
+    pg::Column{"updated_at", TIMESTAMPTZOID},
+    pg::Column{"last_seq", INT8OID},
+    pg::Column{"first_event_id", INT8OID},
+    pg::Column{"last_event_id", INT8OID},
 };
 constexpr std::array order_key{static_cast<int>(order_field::order_id), static_cast<int>(order_field::created_at)};
 constexpr pg::TableDefinition order_definition{.name = "orders",
@@ -42,15 +70,16 @@ enum : int { order_id, created_at, line_no, sku, qty, price_minor, details };
 }
 
 constexpr std::array item_columns{
-    pg::Column{"order_id", UUIDOID}, pg::Column{"created_at", TIMESTAMPTZOID}, pg::Column{"line_no", INT4OID},
-    pg::Column{"sku", TEXTOID},      pg::Column{"qty", INT8OID},               pg::Column{"price_minor", INT8OID},
+    pg::Column{"order_id", UUIDOID},
+    pg::Column{"created_at", TIMESTAMPTZOID},
+    pg::Column{"line_no", INT4OID},
+    pg::Column{"sku", TEXTOID},
+    pg::Column{"qty", INT8OID},
+    pg::Column{"price_minor", INT8OID},
     pg::Column{"details", JSONBOID, true},
 };
-constexpr pg::TableDefinition item_definition{.name = "order_item",
-                                              .columns = item_columns,
-                                              .key = {},
-                                              .routing_column = item_field::created_at,
-                                              .checks = 1};
+constexpr pg::TableDefinition item_definition{
+    .name = "order_item", .columns = item_columns, .key = {}, .routing_column = item_field::created_at, .checks = 1};
 constinit pg::Table items_table{item_definition};
 
 std::string_view text_or_empty(const pg::Row& row, int column) {
@@ -67,11 +96,11 @@ void set_text_or_null(pg::RowValues& row, int column, std::string_view text) {
 
 // The columns that a change may touch. None of them is in an index of ours, so that the new version stays on its page.
 constexpr std::array changing_columns{
-    static_cast<int>(order_field::status),      static_cast<int>(order_field::on_hold),
-    static_cast<int>(order_field::hold_reason), static_cast<int>(order_field::pending_action),
-    static_cast<int>(order_field::total_minor), static_cast<int>(order_field::paid_minor),
+    static_cast<int>(order_field::status),         static_cast<int>(order_field::on_hold),
+    static_cast<int>(order_field::hold_reason),    static_cast<int>(order_field::pending_action),
+    static_cast<int>(order_field::total_minor),    static_cast<int>(order_field::paid_minor),
     static_cast<int>(order_field::refunded_minor), static_cast<int>(order_field::version),
-    static_cast<int>(order_field::updated_at),  static_cast<int>(order_field::last_seq),
+    static_cast<int>(order_field::updated_at),     static_cast<int>(order_field::last_seq),
     static_cast<int>(order_field::last_event_id),
 };
 
@@ -130,9 +159,10 @@ void item_rows(const Order& order, std::span<const Item> items, std::span<pg::Ro
     }
 }
 
-constinit pg::Plan delete_items{"DELETE FROM oms.order_item WHERE order_id OPERATOR(pg_catalog.=) $1 "
-                                "AND created_at OPERATOR(pg_catalog.=) $2",
-                                {UUIDOID, TIMESTAMPTZOID}};
+constinit pg::Plan delete_items{
+    "DELETE FROM oms.order_item WHERE order_id OPERATOR(pg_catalog.=) $1 "
+    "AND created_at OPERATOR(pg_catalog.=) $2",
+    {UUIDOID, TIMESTAMPTZOID}};
 
 // A new order as it will stand in the table: born now, pending, with its first event's id drawn.
 Order born(const NewOrder& created, std::int64_t now) {

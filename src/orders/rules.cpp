@@ -11,9 +11,10 @@ namespace oms::orders {
 
 namespace {
 
-constinit pg::Plan load_transitions{"SELECT from_status, action, to_status, blocked_by_hold, effect, event_type "
-                                    "FROM oms.order_transition WHERE NOT builtin ORDER BY from_status, action",
-                                    {}};
+constinit pg::Plan load_transitions{
+    "SELECT from_status, action, to_status, blocked_by_hold, effect, event_type "
+    "FROM oms.order_transition WHERE NOT builtin ORDER BY from_status, action",
+    {}};
 constinit pg::Plan load_statuses{"SELECT status FROM oms.order_status WHERE NOT builtin", {}};
 
 constinit MemoryContext rules_memory = nullptr;
@@ -98,7 +99,8 @@ const char* legal_actions(std::string_view status) {
 void raise_order_not_found(const core::OrderId& id) {
     pg::raise(pg::Error::not_found,
               {.message = pg::format("order %s does not exist", id_text(id).data()),
-               .detail = core::is_order_id(id) ? "No row of oms.orders has this id." : "It is not an id that oms.create_order gives out.",
+               .detail = core::is_order_id(id) ? "No row of oms.orders has this id."
+                                               : "It is not an id that oms.create_order gives out.",
                .hint = "Check the id; it is in the answer of oms.create_order."});
 }
 

@@ -41,11 +41,17 @@ std::string_view take_text(std::string_view& rest) {
 }  // namespace
 
 std::string_view encode(const Order& order) {
-    std::size_t size = 1 + sizeof(FixedPart) + 4 * sizeof(std::uint32_t) + order.status.size() + order.customer_id.size() +
-                       order.currency.size() + order.pending_action.size();
+    std::size_t size = 1 + sizeof(FixedPart) + 4 * sizeof(std::uint32_t) + order.status.size() +
+                       order.customer_id.size() + order.currency.size() + order.pending_action.size();
     char* bytes = pg::allocate<char>(size).data();
-    FixedPart fixed{{}, order.total_minor, order.paid_minor, order.refunded_minor, order.created_at, order.updated_at,
-                    order.version, order.on_hold ? 1U : 0U};
+    FixedPart fixed{{},
+                    order.total_minor,
+                    order.paid_minor,
+                    order.refunded_minor,
+                    order.created_at,
+                    order.updated_at,
+                    order.version,
+                    order.on_hold ? 1U : 0U};
     std::memcpy(fixed.id, order.id.bytes.data(), sizeof(fixed.id));
     bytes[0] = form_1;
     std::memcpy(bytes + 1, &fixed, sizeof(fixed));

@@ -68,9 +68,7 @@ Oid relation_oid(const char* name) {
 
 namespace {
 
-void relation_changed(Datum callback, Oid relation) {
-    reinterpret_cast<void (*)(Oid)>(callback)(relation);
-}
+void relation_changed(Datum callback, Oid relation) { reinterpret_cast<void (*)(Oid)>(callback)(relation); }
 
 }  // namespace
 

@@ -101,7 +101,8 @@ TupleDesc result_descriptor(FunctionCallInfo info) {
         if (get_call_result_type(info, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) {
             elog(ERROR, "function returning a row called in a context that cannot accept it");
         }
-        function->fn_extra = in_context(function->fn_mcxt, [&] { return BlessTupleDesc(CreateTupleDescCopy(descriptor)); });
+        function->fn_extra =
+            in_context(function->fn_mcxt, [&] { return BlessTupleDesc(CreateTupleDescCopy(descriptor)); });
     }
     return static_cast<TupleDesc>(function->fn_extra);
 }
@@ -119,7 +120,8 @@ Datum text_datum(std::string_view text) {
 }
 
 Datum text_array_datum(std::span<Datum> texts) {
-    return PointerGetDatum(construct_array(texts.data(), static_cast<int>(texts.size()), TEXTOID, -1, false, TYPALIGN_INT));
+    return PointerGetDatum(
+        construct_array(texts.data(), static_cast<int>(texts.size()), TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 Datum uuid_datum(const core::OrderId& id) {

@@ -15,15 +15,15 @@
 #include "pg/plan.hpp"
 #include "pg/postgres.hpp"
 
-#define OMS_FUNCTION(name)                                     \
-    extern "C" {                                               \
-    OMS_EXPORT Datum name(FunctionCallInfo fcinfo);            \
-    OMS_EXPORT const Pg_finfo_record* pg_finfo_##name(void);   \
-    const Pg_finfo_record* pg_finfo_##name(void) {             \
-        static constexpr Pg_finfo_record info{1};              \
-        return &info;                                          \
-    }                                                          \
-    }                                                          \
+#define OMS_FUNCTION(name)                                   \
+    extern "C" {                                             \
+    OMS_EXPORT Datum name(FunctionCallInfo fcinfo);          \
+    OMS_EXPORT const Pg_finfo_record* pg_finfo_##name(void); \
+    const Pg_finfo_record* pg_finfo_##name(void) {           \
+        static constexpr Pg_finfo_record info{1};            \
+        return &info;                                        \
+    }                                                        \
+    }                                                        \
     extern "C" Datum name(FunctionCallInfo fcinfo)
 
 namespace oms::pg {

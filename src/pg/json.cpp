@@ -48,27 +48,27 @@ std::string_view iso_time(std::int64_t postgres_us) {
 
 const char* kind_name(JsonKind kind) {
     switch (kind) {
-        case JsonKind::missing: return "missing";
-        case JsonKind::null: return "null";
-        case JsonKind::text: return "a string";
-        case JsonKind::number: return "a number";
-        case JsonKind::boolean: return "a boolean";
-        case JsonKind::array: return "an array";
-        case JsonKind::object: return "an object";
+    case JsonKind::missing: return "missing";
+    case JsonKind::null: return "null";
+    case JsonKind::text: return "a string";
+    case JsonKind::number: return "a number";
+    case JsonKind::boolean: return "a boolean";
+    case JsonKind::array: return "an array";
+    case JsonKind::object: return "an object";
     }
     return "unknown";
 }
 
 JsonKind kind_of_value(const JsonbValue& value) {
     switch (value.type) {
-        case jbvNull: return JsonKind::null;
-        case jbvString: return JsonKind::text;
-        case jbvNumeric: return JsonKind::number;
-        case jbvBool: return JsonKind::boolean;
-        case jbvBinary: return JsonContainerIsArray(value.val.binary.data) ? JsonKind::array : JsonKind::object;
-        case jbvArray: return JsonKind::array;
-        case jbvObject: return JsonKind::object;
-        default: return JsonKind::missing;
+    case jbvNull: return JsonKind::null;
+    case jbvString: return JsonKind::text;
+    case jbvNumeric: return JsonKind::number;
+    case jbvBool: return JsonKind::boolean;
+    case jbvBinary: return JsonContainerIsArray(value.val.binary.data) ? JsonKind::array : JsonKind::object;
+    case jbvArray: return JsonKind::array;
+    case jbvObject: return JsonKind::object;
+    default: return JsonKind::missing;
     }
 }
 
@@ -89,8 +89,7 @@ JsonKind kind_of(const Jsonb* json) {
 }
 
 std::optional<std::int64_t> whole_number(const JsonbValue& number) {
-    const char* text =
-        DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number.val.numeric)));
+    const char* text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number.val.numeric)));
     std::string_view digits{text};
     std::size_t point = digits.find('.');
     if (point != std::string_view::npos) {

@@ -39,9 +39,7 @@ struct JsonMember {
     JsonKind kind = JsonKind::missing;
     JsonbValue value;
 
-    std::string_view text() const {
-        return {value.val.string.val, static_cast<std::size_t>(value.val.string.len)};
-    }
+    std::string_view text() const { return {value.val.string.val, static_cast<std::size_t>(value.val.string.len)}; }
     JsonbContainer* container() const { return value.val.binary.data; }
 };
 

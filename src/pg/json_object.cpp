@@ -49,7 +49,9 @@ void JsonObject::add(std::string_view name, JEntry type, const char* data, std::
     members_[at] = {name, type, data, size};
 }
 
-void JsonObject::text(std::string_view name, std::string_view value) { add(name, JENTRY_ISSTRING, value.data(), value.size()); }
+void JsonObject::text(std::string_view name, std::string_view value) {
+    add(name, JENTRY_ISSTRING, value.data(), value.size());
+}
 
 void JsonObject::text_or_null(std::string_view name, std::string_view value) {
     if (value.empty()) {
@@ -81,19 +83,20 @@ void JsonObject::json(std::string_view name, const Jsonb* value) {
     JsonbValue scalar;
     JsonbExtractScalar(root, &scalar);
     switch (scalar.type) {
-        case jbvString: text(name, {scalar.val.string.val, static_cast<std::size_t>(scalar.val.string.len)}); break;
-        case jbvNumeric:
-            add(name, JENTRY_ISNUMERIC, reinterpret_cast<const char*>(scalar.val.numeric), VARSIZE_ANY(scalar.val.numeric));
-            break;
-        case jbvBool: boolean(name, scalar.val.boolean); break;
-        default: null(name); break;
+    case jbvString: text(name, {scalar.val.string.val, static_cast<std::size_t>(scalar.val.string.len)}); break;
+    case jbvNumeric:
+        add(name, JENTRY_ISNUMERIC, reinterpret_cast<const char*>(scalar.val.numeric), VARSIZE_ANY(scalar.val.numeric));
+        break;
+    case jbvBool: boolean(name, scalar.val.boolean); break;
+    default: null(name); break;
     }
 }
 
 Jsonb* JsonObject::finish() const {
     std::size_t data_size = 0;
     for (std::size_t i = 0; i < count_; ++i) data_size += members_[i].name.size();
-    for (std::size_t i = 0; i < count_; ++i) data_size += padding_before(members_[i].type, data_size) + members_[i].size;
+    for (std::size_t i = 0; i < count_; ++i)
+        data_size += padding_before(members_[i].type, data_size) + members_[i].size;
 
     std::size_t size = VARHDRSZ + sizeof(std::uint32_t) + 2 * count_ * sizeof(JEntry) + data_size;
     auto* object = static_cast<Jsonb*>(palloc(size));

@@ -25,9 +25,7 @@ Datum Result::value(std::size_t row, int column) const {
     return heap_getattr(rows[row], column + 1, descriptor, &null);
 }
 
-bool Result::is_null(std::size_t row, int column) const {
-    return heap_attisnull(rows[row], column + 1, descriptor);
-}
+bool Result::is_null(std::size_t row, int column) const { return heap_attisnull(rows[row], column + 1, descriptor); }
 
 namespace {
 
@@ -99,8 +97,9 @@ Result run_once(Access access, const char* statement, std::span<const Oid> types
     for (std::size_t i = 0; i < values.size(); ++i) marks[i] = nulls[i] ? 'n' : ' ';
     as_owner([&] {
         with_spi([&] {
-            int code = SPI_execute_with_args(statement, static_cast<int>(values.size()), const_cast<Oid*>(types.data()),
-                                             const_cast<Datum*>(values.data()), marks.data(), access == Access::reads, 0);
+            int code =
+                SPI_execute_with_args(statement, static_cast<int>(values.size()), const_cast<Oid*>(types.data()),
+                                      const_cast<Datum*>(values.data()), marks.data(), access == Access::reads, 0);
             require_success(code, statement);
             result = take_result(code, target);
         });

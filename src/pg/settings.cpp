@@ -102,22 +102,25 @@ std::uint64_t header_generation() { return header_changes; }
 
 void register_settings() {
     using namespace settings;
-    define_header("oms.correlation_id", "Written into the headers of every event of the session.", &correlation_id_text);
+    define_header("oms.correlation_id", "Written into the headers of every event of the session.",
+                  &correlation_id_text);
     define_header("oms.causation_id", "Id of the message that caused what the session does.", &causation_id_text);
     define_header("oms.traceparent", "W3C trace context, carried through to the message.", &traceparent_text);
-    define_header("oms.actor", "Who acts, in the application's terms; kept in event headers and the audit.", &actor_text);
+    define_header("oms.actor", "Who acts, in the application's terms; kept in event headers and the audit.",
+                  &actor_text);
     DefineCustomBoolVariable("oms.idempotency_wait",
                              "Wait for a call with the same idempotency key that is still running.",
-                             "Off: answer idempotency_in_progress at once.", &idempotency_wait, true, PGC_USERSET, 0, nullptr,
-                             nullptr, nullptr);
+                             "Off: answer idempotency_in_progress at once.", &idempotency_wait, true, PGC_USERSET, 0,
+                             nullptr, nullptr, nullptr);
     // At least a minute: a key that expires while its caller still retries would let the command run twice.
     DefineCustomIntVariable("oms.idempotency_ttl", "How long the answer to an idempotency key is kept.", nullptr,
-                            &idempotency_ttl_s, 24 * 60 * 60, 60, INT_MAX / 1000, PGC_SUSET, GUC_UNIT_S, nullptr, nullptr,
-                            nullptr);
+                            &idempotency_ttl_s, 24 * 60 * 60, 60, INT_MAX / 1000, PGC_SUSET, GUC_UNIT_S, nullptr,
+                            nullptr, nullptr);
     DefineCustomBoolVariable("oms.doorbell", "Wake a sleeping relay when a transaction with events commits.", nullptr,
                              &doorbell, true, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomStringVariable("oms.now_override", "A fixed time for tests; empty means the real clock.", nullptr,
-                               &now_override_text, "", PGC_SUSET, 0, check_now_override, now_override_assigned, nullptr);
+                               &now_override_text, "", PGC_SUSET, 0, check_now_override, now_override_assigned,
+                               nullptr);
 #if PG_VERSION_NUM >= 150000
     MarkGUCPrefixReserved("oms");
 #else

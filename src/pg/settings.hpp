@@ -12,9 +12,9 @@ void register_settings();
 
 namespace settings {
 
-extern bool idempotency_wait;     // wait for a twin that is still running, or answer idempotency_in_progress
-extern int idempotency_ttl_s;     // how long an answer is kept for replay
-extern bool doorbell;             // wake a sleeping relay when a transaction with deliverable events commits
+extern bool idempotency_wait;       // wait for a twin that is still running, or answer idempotency_in_progress
+extern int idempotency_ttl_s;       // how long an answer is kept for replay
+extern bool doorbell;               // wake a sleeping relay when a transaction with deliverable events commits
 std::string_view correlation_id();  // each empty when not set
 std::string_view causation_id();
 std::string_view traceparent();

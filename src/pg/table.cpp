@@ -69,16 +69,18 @@ Destination route(Relation parent, std::int64_t value) {
 void check_columns(const TableDefinition& definition, Relation relation) {
     TupleDesc descriptor = RelationGetDescr(relation);
     if (descriptor->natts < static_cast<int>(definition.columns.size())) {
-        raise_layout(definition, relation, format("It has %d columns, not %zu.", descriptor->natts, definition.columns.size()));
+        raise_layout(definition, relation,
+                     format("It has %d columns, not %zu.", descriptor->natts, definition.columns.size()));
     }
     for (std::size_t i = 0; i < definition.columns.size(); ++i) {
         const Column& wanted = definition.columns[i];
         Form_pg_attribute found = TupleDescAttr(descriptor, static_cast<int>(i));
-        if (found->attisdropped || found->atttypid != wanted.type || std::strcmp(NameStr(found->attname), wanted.name) != 0) {
+        if (found->attisdropped || found->atttypid != wanted.type ||
+            std::strcmp(NameStr(found->attname), wanted.name) != 0) {
             raise_layout(definition, relation,
-                         format("Column %zu is \"%s\" of type %s, not \"%s\" of type %s.", i + 1, NameStr(found->attname),
-                                found->attisdropped ? "-" : format_type_be(found->atttypid), wanted.name,
-                                format_type_be(wanted.type)));
+                         format("Column %zu is \"%s\" of type %s, not \"%s\" of type %s.", i + 1,
+                                NameStr(found->attname), found->attisdropped ? "-" : format_type_be(found->atttypid),
+                                wanted.name, format_type_be(wanted.type)));
         }
     }
 }
@@ -100,10 +102,10 @@ bool insert_is_watched(const TriggerDesc* triggers) {
 }
 
 bool update_is_watched(const TriggerDesc* triggers) {
-    return triggers != nullptr && (triggers->trig_update_before_row || triggers->trig_update_after_row ||
-                                   triggers->trig_update_instead_row || triggers->trig_update_before_statement ||
-                                   triggers->trig_update_after_statement || triggers->trig_update_new_table ||
-                                   triggers->trig_update_old_table);
+    return triggers != nullptr &&
+           (triggers->trig_update_before_row || triggers->trig_update_after_row || triggers->trig_update_instead_row ||
+            triggers->trig_update_before_statement || triggers->trig_update_after_statement ||
+            triggers->trig_update_new_table || triggers->trig_update_old_table);
 }
 
 // Describes one index; false when only the executor knows how to keep it.
@@ -129,7 +131,8 @@ bool describe_index(Relation index, IndexShape* shape) {
 }
 
 bool serves_key(const TableDefinition& definition, const FormData_pg_index* form) {
-    if (!form->indisunique || !form->indisvalid || form->indnkeyatts != static_cast<int>(definition.key.size())) return false;
+    if (!form->indisunique || !form->indisvalid || form->indnkeyatts != static_cast<int>(definition.key.size()))
+        return false;
     for (std::size_t i = 0; i < definition.key.size(); ++i) {
         if (form->indkey.values[i] != definition.key[i] + 1) return false;
     }
@@ -205,8 +208,9 @@ const RelationShape* Table::shape_of(Relation relation) {
 }
 
 bool Table::is_current(const Route& route, std::int64_t routing_value) const {
-    return OidIsValid(route.relation) && route.changes == changes_ && route.transaction == version::local_transaction() &&
-           route.subtransaction == GetCurrentSubTransactionId() && route.low <= routing_value && routing_value <= route.high;
+    return OidIsValid(route.relation) && route.changes == changes_ &&
+           route.transaction == version::local_transaction() && route.subtransaction == GetCurrentSubTransactionId() &&
+           route.low <= routing_value && routing_value <= route.high;
 }
 
 Relation Table::open(std::int64_t routing_value, LOCKMODE mode, const RelationShape** shape) {
@@ -229,7 +233,8 @@ Relation Table::open(std::int64_t routing_value, LOCKMODE mode, const RelationSh
         if (!OidIsValid(destination.partition)) {
             raise(Error::layout_changed,
                   {.message = format("oms.%s has no partition for the row", definition_.name),
-                   .detail = format("The partition key is " INT64_FORMAT ", and there is no default partition.", routing_value),
+                   .detail = format("The partition key is " INT64_FORMAT ", and there is no default partition.",
+                                    routing_value),
                    .hint = "Restore the default partition."});
         }
         Relation relation = table_open(destination.partition, mode);
@@ -239,8 +244,12 @@ Relation Table::open(std::int64_t routing_value, LOCKMODE mode, const RelationSh
         *shape = shape_of(relation);
         if (changes == changes_) {
             if (mode == RowExclusiveLock) {
-                route_ = {destination.partition, destination.low,           destination.high,
-                          changes,               version::local_transaction(), GetCurrentSubTransactionId()};
+                route_ = {destination.partition,
+                          destination.low,
+                          destination.high,
+                          changes,
+                          version::local_transaction(),
+                          GetCurrentSubTransactionId()};
             }
             return relation;
         }

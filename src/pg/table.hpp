@@ -30,9 +30,9 @@ struct Column {
 struct TableDefinition {
     const char* name;
     std::span<const Column> columns;
-    std::span<const int> key;     // the columns of the unique index that find() uses, in index order
-    int routing_column = -1;      // the partition key, a bigint or timestamptz column; -1 for a plain table
-    int checks = 0;               // CHECK constraints of ours, which the callers keep
+    std::span<const int> key;  // the columns of the unique index that find() uses, in index order
+    int routing_column = -1;   // the partition key, a bigint or timestamptz column; -1 for a plain table
+    int checks = 0;            // CHECK constraints of ours, which the callers keep
 };
 
 inline constexpr int columns_max = 24;

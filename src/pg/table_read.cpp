@@ -9,14 +9,16 @@ namespace oms::pg {
 namespace {
 
 void equal_to(ScanKey key, Relation index, const IndexShape& shape, int column, Datum value) {
-    ScanKeyEntryInitialize(key, 0, static_cast<AttrNumber>(column + 1), BTEqualStrategyNumber, index->rd_opcintype[column],
-                           index->rd_indcollation[column], shape.equals[static_cast<std::size_t>(column)], value);
+    ScanKeyEntryInitialize(key, 0, static_cast<AttrNumber>(column + 1), BTEqualStrategyNumber,
+                           index->rd_opcintype[column], index->rd_indcollation[column],
+                           shape.equals[static_cast<std::size_t>(column)], value);
 }
 
 [[noreturn]] void raise_not_visible(const TableDefinition& definition) {
-    raise_serialization_failure(format("could not serialize access: a row of oms.%s was changed by a transaction that this "
-                                       "transaction's snapshot does not see",
-                                       definition.name));
+    raise_serialization_failure(
+        format("could not serialize access: a row of oms.%s was changed by a transaction that this "
+               "transaction's snapshot does not see",
+               definition.name));
 }
 
 // Locks the row in `slot` in its newest version; false when it was deleted.
@@ -25,17 +27,15 @@ bool lock_row(const TableDefinition& definition, Relation relation, TupleTableSl
     // A transaction with one snapshot must not act on a version that the snapshot cannot see; others follow the row to its newest one.
     int flags = IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
     ItemPointerData tid = slot->tts_tid;
-    TM_Result result = table_tuple_lock(relation, &tid, snapshot, slot, GetCurrentCommandId(false), LockTupleNoKeyExclusive,
-                                        LockWaitBlock, static_cast<uint8>(flags), &failure);
+    TM_Result result = table_tuple_lock(relation, &tid, snapshot, slot, GetCurrentCommandId(false),
+                                        LockTupleNoKeyExclusive, LockWaitBlock, static_cast<uint8>(flags), &failure);
     switch (result) {
-        case TM_Ok:
-            return true;
-        case TM_Deleted:
-        case TM_Updated:
-            if (IsolationUsesXactSnapshot()) raise_not_visible(definition);
-            return false;
-        default:
-            elog(ERROR, "cannot lock a row of oms.%s (%d)", definition.name, result);
+    case TM_Ok: return true;
+    case TM_Deleted:
+    case TM_Updated:
+        if (IsolationUsesXactSnapshot()) raise_not_visible(definition);
+        return false;
+    default: elog(ERROR, "cannot lock a row of oms.%s (%d)", definition.name, result);
     }
 }
 
@@ -52,7 +52,8 @@ bool Table::find(std::span<const Datum> key, RowLock lock, Row& row) {
     row.shape_ = *opened;
     const IndexShape* shape = nullptr;
     for (int i = 0; i < row.shape_.index_count; ++i) {
-        if (row.shape_.indexes[static_cast<std::size_t>(i)].is_key) shape = &row.shape_.indexes[static_cast<std::size_t>(i)];
+        if (row.shape_.indexes[static_cast<std::size_t>(i)].is_key)
+            shape = &row.shape_.indexes[static_cast<std::size_t>(i)];
     }
     if (shape == nullptr) {
         raise(Error::layout_changed, {.message = format("relation \"%s\" has no unique index on the key of oms.%s",
@@ -91,10 +92,11 @@ const IndexShape& Table::index_on(Relation relation, const RelationShape& shape,
         const IndexShape& candidate = shape.indexes[static_cast<std::size_t>(i)];
         if (candidate.attributes[0] == column + 1) return candidate;
     }
-    raise(Error::layout_changed, {.message = format("relation \"%s\" has no index on column \"%s\"", RelationGetRelationName(relation),
-                                                    definition_.columns[static_cast<std::size_t>(column)].name),
-                                  .detail = "Rows are found through that index.",
-                                  .hint = "Create the index again, as the parent table has it."});
+    raise(Error::layout_changed,
+          {.message = format("relation \"%s\" has no index on column \"%s\"", RelationGetRelationName(relation),
+                             definition_.columns[static_cast<std::size_t>(column)].name),
+           .detail = "Rows are found through that index.",
+           .hint = "Create the index again, as the parent table has it."});
 }
 
 bool Table::may_contain(int column, std::int64_t value, std::int64_t routing_from) {

@@ -12,8 +12,9 @@ namespace oms::pg {
 namespace {
 
 std::int64_t routing_value(const TableDefinition& definition, const RowValues& row) {
-    return definition.routing_column < 0 ? 0
-                                         : DatumGetInt64(row.values[static_cast<std::size_t>(definition.routing_column)]);
+    return definition.routing_column < 0
+               ? 0
+               : DatumGetInt64(row.values[static_cast<std::size_t>(definition.routing_column)]);
 }
 
 void insert_index_entries(Relation relation, const RelationShape& shape, ItemPointer tid, const Datum* values,
@@ -28,8 +29,8 @@ void insert_index_entries(Relation relation, const RelationShape& shape, ItemPoi
             key_nulls[k] = nulls[column];
         }
         Relation open_index = version::open_index_of_locked_table(index.oid);
-        index_insert(open_index, key_values, key_nulls, tid, relation, index.unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-                     false, nullptr);
+        index_insert(open_index, key_values, key_nulls, tid, relation,
+                     index.unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, nullptr);
         index_close(open_index, NoLock);
     }
 }
@@ -129,7 +130,8 @@ void Table::insert_by_sql(const RowValues& row) {
 
 namespace {
 
-void update_by_sql(const TableDefinition& definition, const Row& current, const RowValues& row, std::span<const int> changed) {
+void update_by_sql(const TableDefinition& definition, const Row& current, const RowValues& row,
+                   std::span<const int> changed) {
     StringInfoData text;
     initStringInfo(&text);
     appendStringInfo(&text, "UPDATE %s.%s SET ", schema_name, definition.name);
@@ -142,7 +144,8 @@ void update_by_sql(const TableDefinition& definition, const Row& current, const 
         parameters.values[count] = row.values[column];
         parameters.nulls[count] = row.nulls[column];
         ++count;
-        appendStringInfo(&text, "%s%s = $%zu", i == 0 ? "" : ", ", quote_identifier(definition.columns[column].name), count);
+        appendStringInfo(&text, "%s%s = $%zu", i == 0 ? "" : ", ", quote_identifier(definition.columns[column].name),
+                         count);
     }
     for (std::size_t i = 0; i < definition.key.size(); ++i) {
         auto column = static_cast<std::size_t>(definition.key[i]);
@@ -152,7 +155,8 @@ void update_by_sql(const TableDefinition& definition, const Row& current, const 
         appendStringInfo(&text, "%s%s OPERATOR(pg_catalog.=) $%zu", i == 0 ? " WHERE " : " AND ",
                          quote_identifier(definition.columns[column].name), count);
     }
-    run_once(Access::writes, text.data, {types.data(), count}, {parameters.values.data(), count}, {parameters.nulls.data(), count});
+    run_once(Access::writes, text.data, {types.data(), count}, {parameters.values.data(), count},
+             {parameters.nulls.data(), count});
 }
 
 }  // namespace
@@ -160,7 +164,8 @@ void update_by_sql(const TableDefinition& definition, const Row& current, const 
 void Row::update(const RowValues& row, std::span<const int> changed) {
     const TableDefinition& definition = table_->definition();
     for (int column : changed) {
-        if (row.nulls[static_cast<std::size_t>(column)] && !definition.columns[static_cast<std::size_t>(column)].nullable) {
+        if (row.nulls[static_cast<std::size_t>(column)] &&
+            !definition.columns[static_cast<std::size_t>(column)].nullable) {
             elog(ERROR, "null in column \"%s\" of oms.%s", definition.columns[static_cast<std::size_t>(column)].name,
                  definition.name);
         }
@@ -183,8 +188,8 @@ void Row::update(const RowValues& row, std::span<const int> changed) {
     HeapTuple tuple = heap_form_tuple(descriptor, values.data(), nulls.data());
     TM_FailureData failure;
     bool needs_index_entries;
-    TM_Result result = version::update(relation_, &slot_->tts_tid, tuple, GetCurrentCommandId(true), &failure,
-                                       &needs_index_entries);
+    TM_Result result =
+        version::update(relation_, &slot_->tts_tid, tuple, GetCurrentCommandId(true), &failure, &needs_index_entries);
     // The row was locked by find(): nobody else can have changed it.
     if (result != TM_Ok) elog(ERROR, "locked row of oms.%s changed underneath (%d)", definition.name, result);
     if (needs_index_entries) {

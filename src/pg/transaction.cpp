@@ -10,16 +10,15 @@ constinit TransactionCallback end_callback = nullptr;
 
 void transaction_event(XactEvent event, void*) {
     switch (event) {
-        case XACT_EVENT_PRE_COMMIT:
-            if (commit_callback != nullptr) commit_callback();
-            break;
-        case XACT_EVENT_COMMIT:
-        case XACT_EVENT_ABORT:
-        case XACT_EVENT_PREPARE:
-            if (end_callback != nullptr) end_callback();
-            break;
-        default:
-            break;
+    case XACT_EVENT_PRE_COMMIT:
+        if (commit_callback != nullptr) commit_callback();
+        break;
+    case XACT_EVENT_COMMIT:
+    case XACT_EVENT_ABORT:
+    case XACT_EVENT_PREPARE:
+        if (end_callback != nullptr) end_callback();
+        break;
+    default: break;
     }
 }
 
@@ -34,7 +33,13 @@ LOCKTAG tag_of(LockSpace space, std::uint64_t name) {
     return tag;
 }
 
-LOCKMODE mode_of(LockStrength strength) { return strength == LockStrength::shared ? ShareLock : ExclusiveLock; }
+LOCKMODE mode_of(LockStrength strength) {
+    switch (strength) {
+    case LockStrength::producer: return RowExclusiveLock;
+    case LockStrength::sleeper: return ShareLock;
+    default: return ExclusiveLock;
+    }
+}
 
 }  // namespace
 

@@ -19,7 +19,8 @@ inline bool has_transaction_snapshot() { return IsolationUsesXactSnapshot(); }
 // The kinds of names that are locked. They live in the advisory lock space under a number of their own, so that no
 // application's pg_advisory_lock() can collide with them.
 enum class LockSpace : std::uint16_t { idempotency_key = 0x4F01, doorbell = 0x4F02, stream = 0x4F03, reader = 0x4F04 };
-enum class LockStrength : bool { shared, exclusive };
+// exclusive: one holder. The other two are the doorbell's pair: any number of holders of the same kind, none of the other.
+enum class LockStrength : unsigned char { exclusive, producer, sleeper };
 enum class LockDuration : bool { transaction, session };
 
 // Takes the lock; with `wait` false answers false instead of waiting.

@@ -10,7 +10,8 @@ namespace oms::pg {
 
 Trigger::Trigger(FunctionCallInfo info) : data_(reinterpret_cast<TriggerData*>(info->context)) {
     if (!CALLED_AS_TRIGGER(info)) {
-        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("function can only be called as a trigger"));
+        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                errmsg("function can only be called as a trigger"));
     }
 }
 

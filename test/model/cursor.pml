@@ -160,26 +160,26 @@ inline open_batch(end)
 }
 
 /* The ids of x are above this: the note of the old snapshot, or the older one carried for a transaction that it did not
-   cover. The code scans once, from the least bound of all it looks for; here each row has to pass its own. */
+   cover. One scan may start at the least bound of all that it looks for; here each row has to pass its own. */
 #ifdef BOUND_NOT_CARRIED
 #define BOUND(x)        old.above_id
 #else
 #define BOUND(x)        ((x) >= old.from_xid -> old.above_id : bound[x])
 #endif
 
-#define X               xid_of[id]
-#define ROW_IS_VISIBLE  (X != 0 && ((committed & BIT(X)) || (X == xid && appended_first)))
+#define ROW_XID         xid_of[id]
+#define ROW_IS_VISIBLE  (ROW_XID != 0 && ((committed & BIT(ROW_XID)) || (ROW_XID == xid && appended_first)))
 #ifdef ID_GREATER_THAN_LAST
-#define IN_BATCH        (ROW_IS_VISIBLE && VISIBLE(X, new))
+#define IN_BATCH        (ROW_IS_VISIBLE && VISIBLE(ROW_XID, new))
 #else
-#define IN_BATCH        (ROW_IS_VISIBLE && VISIBLE(X, new) && !VISIBLE(X, old) && id > BOUND(X))
+#define IN_BATCH        (ROW_IS_VISIBLE && VISIBLE(ROW_XID, new) && !VISIBLE(ROW_XID, old) && id > BOUND(ROW_XID))
 #endif
 
 /* Rows come in the order of id, so that a row's place is its id. */
 #ifdef SORT_BY_XID
 #define PLACES          (XIDS * IDS)
 #define ID_AT(place)    (1 + (place - 1) % IDS)
-#define IN_TURN(place)  (X == 1 + (place - 1) / IDS)
+#define IN_TURN(place)  (ROW_XID == 1 + (place - 1) / IDS)
 #else
 #define PLACES          IDS
 #define ID_AT(place)    place

@@ -165,7 +165,9 @@ proctype reader_process(byte me)
 
 new_session:
     {
-#ifndef LISTEN_AFTER_READ
+#ifdef LISTEN_AFTER_READ
+        skip;
+#else
         SELF.listening = true;
 #endif
 read_on:
