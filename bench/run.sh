@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Measures oms and its rivals in one run, side by side, on a private server, and prints tables: medians of several rounds, with the spread.
+#
+#   bench/run.sh                     all measurements, about twelve minutes
+#   bench/run.sh clients doorbell    some of them: micro in_backend transitions batch clients memory pages doorbell
+#   bench/run.sh --write [...]       writes the tables into bench/README.md as well
+#
+# Environment: BENCH_FULL=1 (tables of 10 million orders, a million calls through libpq: half an hour and 40 GB more), BENCH_ROUNDS, BENCH_SECONDS
+# (of one pgbench run), BENCH_ORDERS (of one stretch in a backend), BENCH_FILL (orders in the tables before it), BENCH_KEEP=1 (keep the server).
+# The extension has to be installed: `make bench` does that first.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/server_user.sh
+. scripts/server_user.sh
+# shellcheck source=bench/lib.sh
+. bench/lib.sh
+
+all=(micro in_backend transitions batch clients memory pages doorbell)
+write=
+wanted=()
+for argument in "$@"; do
+    case $argument in
+    --write) write=--write ;;
+    -*) sed -n '2,/^set -euo/{/^#/!d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
+    *)
+        [ -f "bench/cases/$argument.sh" ] || die "no measurement '$argument'; there are: ${all[*]}"
+        wanted+=("$argument")
+        ;;
+    esac
+done
+if [ ${#wanted[@]} -eq 0 ]; then wanted=("${all[@]}"); fi
+
+rounds=${BENCH_ROUNDS:-5}
+seconds=${BENCH_SECONDS:-3}
+orders=${BENCH_ORDERS:-20000}
+fill=${BENCH_FILL:-20000}
+processors=$(nproc)
+memory_calls=$((orders * 50))
+memory_client_calls=$((orders * 10))
+sizes=("$((orders * 5))" "$((orders * 50))")
+sample_size=50
+if [ "${BENCH_FULL:-0}" = 1 ]; then
+    memory_client_calls=$memory_calls
+    sizes+=("$((orders * 500))")
+fi
+
+# Two runs would measure each other.
+mkdir -p "$run_dir"
+exec 7>"$run_dir/bench.claim"
+flock -n 7 || die 'another run is going on'
+
+results=$run_dir/results/bench
+mkdir -p "$results"
+
+finish() {
+    if [ "${BENCH_KEEP:-0}" != 1 ]; then scripts/cluster.sh destroy bench 7>&-; fi
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+load_before=$(cut -d' ' -f1-3 /proc/loadavg)
+start_server 7>&-
+for bench in "${wanted[@]}"; do
+    echo "== $bench" >&2
+    : >"$results/$bench.tsv"
+    # shellcheck disable=SC1090
+    (. "bench/cases/$bench.sh") 7>&-
+done
+
+settings=()
+for name in BENCH_FULL BENCH_ROUNDS BENCH_SECONDS BENCH_ORDERS BENCH_FILL; do
+    if [ -n "${!name:-}" ]; then settings+=("$name=${!name}"); fi
+done
+server=$(ask 'SELECT current_setting($$server_version$$)')
+load="$load_before before, $(cut -d' ' -f1-3 /proc/loadavg) after"
+bench/report.py $write --results "$results" --server "$server" --load "$load" --settings "${settings[*]:-}" "${wanted[@]}"

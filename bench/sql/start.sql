@@ -1,0 +1,4 @@
+-- Starts the clock of one measured stretch: wall time, the backend's own processor time, WAL.
+SELECT pg_backend_pid() AS pid \gset
+SELECT pg_current_wal_insert_lsn() AS lsn, clock_timestamp() AS began \gset
+\set cpu_began `cut -d' ' -f1 /proc/:pid/schedstat`
