@@ -9,14 +9,17 @@
 -- The chapters stand in the order of the rooms in src/:
 --   1  the order machine: states and transitions as data
 --   2  the log: events, streams, topics
---   3  idempotency: one key, one effect
---   4  orders and their items
---   5  audit
---   6  commands
---   7  queries
---   8  operators: integrity, purge, errors
---   9  who may call what
---  10  what a dump must contain
+--   3  readers: cursors, outbox, dead letters
+--   4  idempotency: one key, one effect
+--   5  orders and their items
+--   6  audit
+--   7  commands
+--   8  queries
+--   9  reading the log
+--  10  dead letters
+--  11  operators: integrity, purge, errors
+--  12  who may call what
+--  13  what a dump must contain
 --
 -- Applications hold EXECUTE on functions and no right on any table. The functions are C++ (src/api/, one verb per file); they write the tables
 -- directly and need no rights of the caller's for it.
@@ -80,6 +83,10 @@ CREATE TRIGGER protect_builtin BEFORE INSERT OR UPDATE OR DELETE ON oms.order_st
     FOR EACH ROW EXECUTE FUNCTION oms.order_rules_changed();
 CREATE TRIGGER protect_builtin BEFORE INSERT OR UPDATE OR DELETE ON oms.order_transition
     FOR EACH ROW EXECUTE FUNCTION oms.order_rules_changed();
+CREATE TRIGGER protect_builtin_truncate BEFORE TRUNCATE ON oms.order_status
+    FOR EACH STATEMENT EXECUTE FUNCTION oms.order_rules_changed();
+CREATE TRIGGER protect_builtin_truncate BEFORE TRUNCATE ON oms.order_transition
+    FOR EACH STATEMENT EXECUTE FUNCTION oms.order_rules_changed();
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 -- 2  The log
@@ -118,22 +125,24 @@ COMMENT ON FUNCTION oms.log_only_grows() IS 'Trigger: refuses UPDATE, DELETE and
 
 CREATE TRIGGER only_grows BEFORE UPDATE OR DELETE ON oms.event FOR EACH ROW EXECUTE FUNCTION oms.log_only_grows();
 CREATE TRIGGER only_grows_truncate BEFORE TRUNCATE ON oms.event FOR EACH STATEMENT EXECUTE FUNCTION oms.log_only_grows();
+-- A statement's trigger is not handed down to partitions, as a row's is.
+CREATE TRIGGER only_grows_truncate BEFORE TRUNCATE ON oms.event_default FOR EACH STATEMENT EXECUTE FUNCTION oms.log_only_grows();
 
 CREATE TABLE oms.topic_route (
     aggregate_type text COLLATE "C" NOT NULL,
     type           text COLLATE "C" NOT NULL DEFAULT '*',
     topic          text COLLATE "C" CHECK (topic ~ '^[A-Za-z0-9._-]{1,249}$'),
     builtin        boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (aggregate_type, type)
+    PRIMARY KEY (aggregate_type, type, builtin)
 );
 COMMENT ON TABLE oms.topic_route IS
-    'Which topic an event goes to: the row for its type, else the one for "*". NULL, or no row: it stays in the log only.';
+    'Which topic an event goes to: the row for its type, else the one for "*"; of two, your own before the built-in one. NULL, or no row: it stays in the log only.';
 INSERT INTO oms.topic_route (aggregate_type, type, topic, builtin) VALUES ('order', '*', 'oms.order.events', true);
 
 CREATE FUNCTION oms.topic_routes_changed() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'oms_topic_routes_changed';
-COMMENT ON FUNCTION oms.topic_routes_changed() IS 'Trigger: announces changed topic routes to all sessions.';
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON oms.topic_route
+COMMENT ON FUNCTION oms.topic_routes_changed() IS 'Trigger: protects built-in routes and announces changes to all sessions.';
+CREATE TRIGGER protect_builtin BEFORE INSERT OR UPDATE OR DELETE ON oms.topic_route
     FOR EACH ROW EXECUTE FUNCTION oms.topic_routes_changed();
 
 CREATE TABLE oms.stream (
@@ -148,8 +157,182 @@ CREATE TABLE oms.stream (
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE oms.stream IS 'The head of every stream written by append_events: its version, and where in the log it begins and ends.';
 
+-- Whoever sleeps holds a SHARE lock on this view, and shows up in it; producers take ROW EXCLUSIVE on it while they commit (src/log/doorbell.cpp).
+CREATE VIEW oms.doorbell AS
+    SELECT l.pid, a.application_name, a.state_change AS since
+      FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)
+     WHERE l.locktype = 'relation' AND l.mode = 'ShareLock' AND l.granted
+       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+       AND l.relation = (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                          WHERE n.nspname = 'oms' AND c.relname = 'doorbell');
+COMMENT ON VIEW oms.doorbell IS 'The relays that sleep now, to be woken by the next commit with something to deliver.';
+
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 3  Idempotency
+-- 3  Readers: who reads the log, how far, and what could not be delivered
+-- ---------------------------------------------------------------------------------------------------------------------------------------
+
+-- Several rows of one life come from transactions that began it at the same time; they agree.
+CREATE TABLE oms.log_life (
+    life              integer NOT NULL CHECK (life > 0),
+    system_identifier bigint NOT NULL,
+    first_event_id    bigint NOT NULL,
+    xid               xid8 NOT NULL,
+    recorded_at       timestamptz NOT NULL,
+    PRIMARY KEY (life, xid)
+);
+COMMENT ON TABLE oms.log_life IS
+    'Which cluster wrote the events from which id on. A restored dump or an upgraded cluster begins a new life: older xids do not compare with its own.';
+
+CREATE TABLE oms.reader (
+    name           text COLLATE "C" PRIMARY KEY CHECK (name ~ '^[A-Za-z0-9._-]{1,63}$'),
+    topics         text[] COLLATE "C",
+    start_at       text NOT NULL CHECK (start_at IN ('beginning', 'now')),
+    start_life     integer NOT NULL,
+    start_snapshot pg_snapshot NOT NULL,
+    created_at     timestamptz NOT NULL
+);
+COMMENT ON TABLE oms.reader IS 'Who reads the log. topics NULL: every event that has one; {*}: also those that have none.';
+COMMENT ON COLUMN oms.reader.start_snapshot IS 'What this shows of start_life, and all older lives, is not for the reader.';
+
+-- Rows are added at one end and deleted at the other, one for one. The newest is the last in the index, so dead rows that another session's
+-- snapshot keeps are never visited.
+CREATE TABLE oms.reader_position (
+    reader        text COLLATE "C" NOT NULL,
+    generation    bigint NOT NULL,
+    life          integer NOT NULL,
+    from_snapshot pg_snapshot NOT NULL,
+    from_xid      xid8 NOT NULL,
+    from_id       bigint NOT NULL,
+    from_bounds   bigint[] NOT NULL,
+    to_snapshot   pg_snapshot,
+    to_xid        xid8,
+    to_id         bigint,
+    to_bounds     bigint[],
+    page_id       bigint,
+    passed_id     bigint NOT NULL,
+    committed_at  timestamptz NOT NULL,
+    PRIMARY KEY (reader, generation)
+);
+COMMENT ON TABLE oms.reader_position IS
+    'Where readers stand; the highest generation counts. What from_snapshot shows has been read, and up to page_id what to_snapshot shows.';
+COMMENT ON COLUMN oms.reader_position.from_bounds IS
+    'Lower bounds of the ids of what the snapshot does not show: one for each xid in its list, one for those from its xmax up to from_xid. From there on from_id bounds them.';
+COMMENT ON COLUMN oms.reader_position.passed_id IS 'Nothing up to this id is still to be read.';
+
+CREATE TABLE oms.topic_policy (
+    topic     text COLLATE "C" PRIMARY KEY CHECK (topic ~ '^[A-Za-z0-9._-]{1,249}$'),
+    on_reject text COLLATE "C" NOT NULL DEFAULT 'skip' CHECK (on_reject IN ('skip', 'block_key')),
+    receipts  boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE oms.topic_policy IS
+    'What happens to the later events of a key when one is rejected (skip: they go on, block_key: they are parked behind it), and whether receipts are kept.';
+
+CREATE TABLE oms.dead_letter (
+    dead_letter_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    reader         text COLLATE "C" NOT NULL,
+    event_id       bigint NOT NULL,
+    aggregate_type text COLLATE "C" NOT NULL,
+    aggregate_id   text COLLATE "C" NOT NULL,
+    topic          text COLLATE "C",
+    key            text COLLATE "C",
+    error          text NOT NULL,
+    attempts       integer NOT NULL,
+    status         text COLLATE "C" NOT NULL CHECK (status IN ('failed', 'replaying', 'sent', 'discarded', 'parked')),
+    created_at     timestamptz NOT NULL,
+    updated_at     timestamptz NOT NULL,
+    UNIQUE (reader, event_id)
+);
+COMMENT ON TABLE oms.dead_letter IS
+    'Events that could not be delivered through their own fault, and those parked behind them. The event itself stays in the log, unchanged.';
+CREATE INDEX dead_letter_open ON oms.dead_letter (reader, topic, key, event_id) WHERE status IN ('failed', 'replaying', 'parked');
+
+CREATE TABLE oms.replay_attempt (
+    attempt_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    dead_letter_id bigint NOT NULL REFERENCES oms.dead_letter,
+    not_before     timestamptz NOT NULL,
+    requested_at   timestamptz NOT NULL,
+    requested_by   text NOT NULL,
+    actor          text,
+    reason         text NOT NULL,
+    taken_at       timestamptz,
+    settled_at     timestamptz,
+    ok             boolean,
+    error          text
+);
+COMMENT ON TABLE oms.replay_attempt IS 'Every attempt to deliver a dead letter again: who asked for it and why, and what became of it.';
+CREATE UNIQUE INDEX replay_attempt_open ON oms.replay_attempt (dead_letter_id) WHERE settled_at IS NULL;
+
+CREATE TABLE oms.receipt (
+    event_id    bigint NOT NULL,
+    reader      text COLLATE "C" NOT NULL,
+    topic       text COLLATE "C" NOT NULL,
+    partition   integer NOT NULL,
+    "offset"    bigint NOT NULL,
+    broker_time timestamptz,
+    PRIMARY KEY (event_id, reader, topic, partition, "offset")
+) PARTITION BY RANGE (event_id);
+COMMENT ON TABLE oms.receipt IS 'Where each event arrived, for topics whose policy keeps receipts. Two rows for one event: it was delivered twice.';
+CREATE TABLE oms.receipt_default PARTITION OF oms.receipt DEFAULT;
+
+CREATE VIEW oms.parked_keys AS
+    SELECT d.reader, d.topic, d.key,
+           count(*) FILTER (WHERE d.status = 'parked') AS parked,
+           min(d.event_id) FILTER (WHERE d.status <> 'parked') AS blocked_by,
+           min(d.created_at) AS since,
+           now() - min(d.created_at) AS age
+    FROM oms.dead_letter d LEFT JOIN oms.topic_policy p ON p.topic = d.topic
+    WHERE d.status IN ('failed', 'replaying', 'parked')
+    GROUP BY d.reader, d.topic, d.key
+    HAVING bool_or(d.status = 'parked' OR p.on_reject = 'block_key');
+COMMENT ON VIEW oms.parked_keys IS 'Keys whose events wait behind a dead letter: how many, behind which event, since when.';
+
+-- Three parts that a condition on the status can choose among: what has a dead letter, what may still be unread, and everything before that.
+CREATE VIEW oms.outbox AS
+    WITH at AS (
+        SELECT n.reader, r.topics, r.start_snapshot, s.first_id AS start_first, s.next_id AS start_next,
+               coalesce(p.passed_id, 0) AS passed_id, p.page_id, p.from_snapshot, p.to_snapshot, l.first_id, l.next_id
+        FROM (SELECT coalesce(nullif(current_setting('oms.outbox_reader', true), ''), 'kafka') AS reader) n
+        LEFT JOIN oms.reader r ON r.name = n.reader
+        LEFT JOIN LATERAL (SELECT * FROM oms.reader_position p WHERE p.reader = r.name ORDER BY p.generation DESC LIMIT 1) p ON true
+        LEFT JOIN LATERAL (SELECT min(first_event_id) FILTER (WHERE life = r.start_life) AS first_id,
+                                  coalesce(min(first_event_id) FILTER (WHERE life > r.start_life), 9223372036854775807) AS next_id
+                           FROM oms.log_life) s ON true
+        LEFT JOIN LATERAL (SELECT min(first_event_id) FILTER (WHERE life = p.life) AS first_id,
+                                  coalesce(min(first_event_id) FILTER (WHERE life > p.life), 9223372036854775807) AS next_id
+                           FROM oms.log_life) l ON true)
+    SELECT e.id, e.topic, e.key, e.type, e.payload, e.headers,
+           CASE WHEN d.status = 'sent' THEN 'sent' WHEN d.status IN ('failed', 'discarded') THEN 'failed' ELSE 'pending' END AS status,
+           d.attempts, d.error, e.occurred_at AS created_at,
+           coalesce((SELECT max(c.broker_time) FROM oms.receipt c WHERE c.event_id = e.id AND c.reader = d.reader),
+                    CASE WHEN d.status = 'sent' THEN d.updated_at END) AS sent_at
+    FROM oms.dead_letter d JOIN oms.event e ON e.id = d.event_id
+    WHERE d.reader = (SELECT reader FROM at) AND e.topic IS NOT NULL
+UNION ALL
+    SELECT e.id, e.topic, e.key, e.type, e.payload, e.headers,
+           CASE WHEN s.sent THEN 'sent' ELSE 'pending' END, CASE WHEN s.sent THEN 1 ELSE 0 END, NULL, e.occurred_at,
+           (SELECT max(c.broker_time) FROM oms.receipt c WHERE c.event_id = e.id AND c.reader = at.reader)
+    FROM at, oms.event e,
+         LATERAL (SELECT coalesce(e.id < at.first_id
+                                  OR e.id < at.next_id AND (pg_visible_in_snapshot(e.xid, at.from_snapshot)
+                                                            OR e.id <= at.page_id AND pg_visible_in_snapshot(e.xid, at.to_snapshot)),
+                                  false) AS sent) s
+    WHERE e.id > (SELECT passed_id FROM at) AND e.topic IS NOT NULL
+      AND (at.topics IS NULL OR at.topics = '{*}' OR e.topic = ANY (at.topics))
+      AND NOT coalesce(e.id < at.start_first OR e.id < at.start_next AND pg_visible_in_snapshot(e.xid, at.start_snapshot), false)
+      AND NOT EXISTS (SELECT FROM oms.dead_letter d WHERE d.reader = at.reader AND d.event_id = e.id)
+UNION ALL
+    SELECT e.id, e.topic, e.key, e.type, e.payload, e.headers, 'sent', 1, NULL, e.occurred_at,
+           (SELECT max(c.broker_time) FROM oms.receipt c WHERE c.event_id = e.id AND c.reader = at.reader)
+    FROM at, oms.event e
+    WHERE e.id <= (SELECT passed_id FROM at) AND e.topic IS NOT NULL
+      AND (at.topics IS NULL OR at.topics = '{*}' OR e.topic = ANY (at.topics))
+      AND NOT coalesce(e.id < at.start_first OR e.id < at.start_next AND pg_visible_in_snapshot(e.xid, at.start_snapshot), false)
+      AND NOT EXISTS (SELECT FROM oms.dead_letter d WHERE d.reader = at.reader AND d.event_id = e.id);
+COMMENT ON VIEW oms.outbox IS
+    'The deliverable events as the relay sees them, with a status that follows from its cursor and the dead letters. oms.outbox_reader names the relay''s reader.';
+
+-- ---------------------------------------------------------------------------------------------------------------------------------------
+-- 4  Idempotency
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 -- One row for each command that took effect, written in its transaction. Uniqueness comes from a lock on the key and a probe of the partitions, not
@@ -167,7 +350,7 @@ CREATE INDEX idempotency_key_hash ON oms.idempotency_key (key_hash);
 CREATE TABLE oms.idempotency_key_default PARTITION OF oms.idempotency_key DEFAULT;
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 4  Orders
+-- 5  Orders
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 -- No index contains a column that changes in an order's life, so that every update stays on its page (HOT).
@@ -229,7 +412,7 @@ CREATE TYPE oms.order_state AS (
 COMMENT ON TYPE oms.order_state IS 'The answer of every order command. replayed: the answer was given before, nothing happened now.';
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 5  Audit
+-- 6  Audit
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 CREATE TABLE oms.audit (
@@ -246,7 +429,7 @@ CREATE TABLE oms.audit (
 COMMENT ON TABLE oms.audit IS 'What operators did by force: who, to what, why, before and after.';
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 6  Commands
+-- 7  Commands
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 -- idempotency_key and the like default to NULL only so that leaving them out gets a clear error of ours, not "function does not exist".
 
@@ -321,13 +504,14 @@ COMMENT ON FUNCTION oms.force_order(uuid, text, text, text, text) IS
     'For operators: sets an order''s status against the machine. Audited with actor and reason; moves no money.';
 
 CREATE FUNCTION oms.append_events(aggregate_type text, aggregate_id text, expected_version bigint, events jsonb,
-                                  OUT first_id bigint, OUT last_id bigint, OUT version bigint)
+                                  idempotency_key text DEFAULT NULL,
+                                  OUT first_id bigint, OUT last_id bigint, OUT version bigint, OUT replayed boolean)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_append_events';
-COMMENT ON FUNCTION oms.append_events(text, text, bigint, jsonb) IS
+COMMENT ON FUNCTION oms.append_events(text, text, bigint, jsonb, text) IS
     'Appends [{"type", "payload", "headers", "topic", "key"}, ...] to a stream if its version is the expected one (0: new, NULL: any).';
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 7  Queries: STABLE, they work on a standby
+-- 8  Queries: STABLE, they work on a standby
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION oms.get_order(order_id uuid) RETURNS jsonb
@@ -386,7 +570,127 @@ CREATE FUNCTION oms.order_facts(order_id uuid, OUT created_at timestamptz, OUT c
 COMMENT ON FUNCTION oms.order_facts(uuid) IS 'What an order id says by itself: when the order was created and whose it is. NULLs for other ids.';
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 8  Operators
+-- 9  Reading the log
+-- ---------------------------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION oms.create_reader(name text, topics text[] DEFAULT NULL, start_at text DEFAULT 'now') RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_create_reader';
+COMMENT ON FUNCTION oms.create_reader(text, text[], text) IS
+    'Creates a reader that starts at the "beginning" of the log or "now". topics NULL: every event that has a topic; {*}: every event. Repeating it changes nothing.';
+
+CREATE FUNCTION oms.drop_reader(name text) RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_drop_reader';
+COMMENT ON FUNCTION oms.drop_reader(text) IS 'Drops a reader and its position. Its dead letters and receipts stay.';
+
+CREATE FUNCTION oms.attach_reader(name text, takeover_wait_ms integer DEFAULT 0) RETURNS boolean
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_attach_reader';
+COMMENT ON FUNCTION oms.attach_reader(text, integer) IS
+    'Makes this session the owner of the reader until it detaches or ends; false: another one still is, after waiting so long.';
+
+CREATE FUNCTION oms.detach_reader(name text) RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_detach_reader';
+COMMENT ON FUNCTION oms.detach_reader(text) IS 'Gives the reader back. What was read and not confirmed will be read again.';
+
+CREATE FUNCTION oms.read_events(name text, max_events integer DEFAULT 1000, max_bytes bigint DEFAULT NULL,
+                                OUT id bigint, OUT aggregate_type text, OUT aggregate_id text, OUT seq bigint, OUT type text,
+                                OUT topic text, OUT key text, OUT payload jsonb, OUT headers jsonb, OUT occurred_at timestamptz)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_read_events';
+COMMENT ON FUNCTION oms.read_events(text, integer, bigint) IS
+    'The next events, in the order of ids. In an attached session it goes on behind what the session read last; otherwise it reads from the stored cursor, for this transaction. No row: nothing more was committed by now.';
+
+CREATE FUNCTION oms.commit_reader(name text, "position" bigint DEFAULT NULL) RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_commit_reader';
+COMMENT ON FUNCTION oms.commit_reader(text, bigint) IS
+    'Moves the cursor behind the event with this id, in the order read, or behind everything that was read here. It counts when the transaction commits.';
+
+CREATE FUNCTION oms.reader_status(name text DEFAULT NULL,
+                                  OUT name text, OUT topics text[], OUT owner_pid integer, OUT lag_events bigint,
+                                  OUT lag_seconds double precision, OUT oldest_pending timestamptz, OUT delayed_by_pid integer,
+                                  OUT delayed_since timestamptz, OUT "position" text, OUT committed_at timestamptz)
+    RETURNS SETOF record
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_reader_status';
+COMMENT ON FUNCTION oms.reader_status(text) IS
+    'Where readers stand. lag_events counts ids drawn since, so it is an upper bound; delayed_by_pid is the session whose open transaction has written to the log longest (NULL with delayed_since: a prepared transaction). Only its own events wait for it.';
+
+CREATE FUNCTION oms.doorbell_arm() RETURNS boolean
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_doorbell_arm';
+COMMENT ON FUNCTION oms.doorbell_arm() IS
+    'Before sleeping: from now on commits send NOTIFY oms_doorbell. Read once more after it. false: somebody is committing, read again a little later.';
+
+CREATE FUNCTION oms.doorbell_disarm() RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_doorbell_disarm';
+COMMENT ON FUNCTION oms.doorbell_disarm() IS 'After waking, before reading: commits need not notify any more.';
+
+CREATE FUNCTION oms.record_receipts(reader text, event_ids bigint[], topics text[], partitions integer[], offsets bigint[],
+                                    broker_times timestamptz[]) RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_record_receipts';
+COMMENT ON FUNCTION oms.record_receipts(text, bigint[], text[], integer[], bigint[], timestamptz[]) IS
+    'Records where events arrived; the arrays have one element for each.';
+
+CREATE FUNCTION oms.topic_policies(OUT topic text, OUT on_reject text, OUT receipts boolean)
+    RETURNS SETOF record
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_topic_policies';
+COMMENT ON FUNCTION oms.topic_policies() IS 'The policies of topics; one that is not listed skips, and keeps no receipts.';
+
+CREATE FUNCTION oms.set_topic_policy(topic text, on_reject text DEFAULT 'skip', receipts boolean DEFAULT false) RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_set_topic_policy';
+COMMENT ON FUNCTION oms.set_topic_policy(text, text, boolean) IS
+    'Sets what happens to the later events of a key when one is rejected ("skip" or "block_key"), and whether receipts are kept.';
+
+-- ---------------------------------------------------------------------------------------------------------------------------------------
+-- 10  Dead letters
+-- ---------------------------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION oms.reject_event(reader text, event_id bigint, error text, attempts integer, parked boolean DEFAULT false)
+    RETURNS bigint
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_reject_event';
+COMMENT ON FUNCTION oms.reject_event(text, bigint, text, integer, boolean) IS
+    'Makes the event a dead letter, once, and gives its id. parked: it only waits behind one of its key; NULL then says that there is none any more.';
+
+CREATE FUNCTION oms.blocked_keys(reader text, OUT topic text, OUT key text)
+    RETURNS SETOF record
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_blocked_keys';
+COMMENT ON FUNCTION oms.blocked_keys(text) IS 'The keys of topics with block_key that a dead letter holds back.';
+
+CREATE FUNCTION oms.take_replays(reader text, max_events integer DEFAULT 100,
+                                 OUT attempt_id bigint, OUT dead_letter_id bigint, OUT id bigint, OUT aggregate_type text,
+                                 OUT aggregate_id text, OUT seq bigint, OUT type text, OUT topic text, OUT key text, OUT payload jsonb,
+                                 OUT headers jsonb, OUT occurred_at timestamptz)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_take_replays';
+COMMENT ON FUNCTION oms.take_replays(text, integer) IS
+    'The events whose replay is asked for, in order, until oms.settle_replay says what became of them. With block_key one of a key at a time.';
+
+CREATE FUNCTION oms.settle_replay(attempt_id bigint, ok boolean, error text DEFAULT NULL) RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_settle_replay';
+COMMENT ON FUNCTION oms.settle_replay(bigint, boolean, text) IS
+    'Says how an attempt ended. Success lets the next parked event of the key follow.';
+
+CREATE FUNCTION oms.dlq_list(filter jsonb DEFAULT '{}', "limit" integer DEFAULT 100) RETURNS SETOF oms.dead_letter
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_dlq_list';
+COMMENT ON FUNCTION oms.dlq_list(jsonb, integer) IS
+    'Dead letters in the order of events. filter: reader, topic, key, aggregate_type, aggregate_id, status (one or several), created_from, created_to.';
+
+CREATE FUNCTION oms.dlq_replay(ids bigint[] DEFAULT NULL, filter jsonb DEFAULT NULL, "limit" integer DEFAULT 100, rate integer DEFAULT NULL,
+                               dry_run boolean DEFAULT true, reason text DEFAULT NULL,
+                               OUT dead_letter_id bigint, OUT reader text, OUT event_id bigint, OUT topic text, OUT key text,
+                               OUT error text, OUT attempts integer, OUT outcome text)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_dlq_replay';
+COMMENT ON FUNCTION oms.dlq_replay(bigint[], jsonb, integer, integer, boolean, text) IS
+    'Asks for failed dead letters to be delivered again, by id or by filter, in the order of events, at most rate a second. Only shows what it would do unless dry_run is false; then a reason is needed, and kept.';
+
+CREATE FUNCTION oms.dlq_discard(ids bigint[], reason text,
+                                OUT dead_letter_id bigint, OUT reader text, OUT event_id bigint, OUT topic text, OUT key text,
+                                OUT error text, OUT attempts integer, OUT outcome text)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_dlq_discard';
+COMMENT ON FUNCTION oms.dlq_discard(bigint[], text) IS
+    'Gives dead letters up, for good. Events parked behind them follow. The row and the event stay.';
+
+-- ---------------------------------------------------------------------------------------------------------------------------------------
+-- 11  Operators
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION oms.purge_idempotency(batch integer DEFAULT 500) RETURNS integer
@@ -408,7 +712,7 @@ CREATE FUNCTION oms.version() RETURNS text
 COMMENT ON FUNCTION oms.version() IS 'The version of the library that this session runs.';
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 9  Who may call what
+-- 12  Who may call what
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 -- The one list of audiences. A wider audience includes a narrower one: see the grant functions below.
@@ -429,7 +733,7 @@ INSERT INTO oms.api VALUES
     ('hold_order(uuid, text, text, integer)', 'application'),
     ('release_hold(uuid, text, integer, text)', 'application'),
     ('amend_order(uuid, jsonb, text, integer, text)', 'application'),
-    ('append_events(text, text, bigint, jsonb)', 'application'),
+    ('append_events(text, text, bigint, jsonb, text)', 'application'),
     ('get_order(uuid)', 'reader'),
     ('list_orders(jsonb, text, integer)', 'reader'),
     ('order_timeline(uuid)', 'reader'),
@@ -441,7 +745,26 @@ INSERT INTO oms.api VALUES
     ('order_facts(uuid)', 'reader'),
     ('errors()', 'reader'),
     ('version()', 'reader'),
+    ('reader_status(text)', 'reader'),
+    ('topic_policies()', 'reader'),
+    ('dlq_list(jsonb, integer)', 'reader'),
     ('purge_idempotency(integer)', 'worker'),
+    ('create_reader(text, text[], text)', 'worker'),
+    ('attach_reader(text, integer)', 'worker'),
+    ('detach_reader(text)', 'worker'),
+    ('read_events(text, integer, bigint)', 'worker'),
+    ('commit_reader(text, bigint)', 'worker'),
+    ('doorbell_arm()', 'worker'),
+    ('doorbell_disarm()', 'worker'),
+    ('record_receipts(text, bigint[], text[], integer[], bigint[], timestamp with time zone[])', 'worker'),
+    ('reject_event(text, bigint, text, integer, boolean)', 'worker'),
+    ('blocked_keys(text)', 'worker'),
+    ('take_replays(text, integer)', 'worker'),
+    ('settle_replay(bigint, boolean, text)', 'worker'),
+    ('drop_reader(text)', 'operator'),
+    ('set_topic_policy(text, text, boolean)', 'operator'),
+    ('dlq_replay(bigint[], jsonb, integer, integer, boolean, text)', 'operator'),
+    ('dlq_discard(bigint[], text)', 'operator'),
     ('check_integrity()', 'operator'),
     ('force_order(uuid, text, text, text, text)', 'operator');
 
@@ -450,6 +773,9 @@ CREATE FUNCTION oms.grant_audiences(role regrole, audiences text[]) RETURNS void
 DECLARE
     granted text;
 BEGIN
+    IF role IS NULL OR audiences IS NULL THEN
+        RAISE EXCEPTION 'a role is missing' USING ERRCODE = 'OM001', DETAIL = 'The argument is NULL.', HINT = 'Pass the name of a role.';
+    END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA oms TO %s', role);
     FOR granted IN SELECT function FROM oms.api WHERE audience = ANY (audiences) LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION oms.%s TO %s', granted, role);
@@ -478,6 +804,18 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION oms.grant_operator(regrole) IS 'Lets a role call everything and look into every table.';
 
+CREATE FUNCTION oms.revoke_all(role regrole) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF role IS NULL THEN
+        RAISE EXCEPTION 'a role is missing' USING ERRCODE = 'OM001', DETAIL = 'The argument is NULL.', HINT = 'Pass the name of a role.';
+    END IF;
+    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA oms FROM %s', role);
+    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA oms FROM %s', role);
+    EXECUTE format('REVOKE ALL ON SCHEMA oms FROM %s', role);
+END $$;
+COMMENT ON FUNCTION oms.revoke_all(regrole) IS 'Takes back what any of the grant functions gave a role.';
+
 INSERT INTO oms.api VALUES
     ('order_rules_changed()', 'owner'),
     ('log_only_grows()', 'owner'),
@@ -486,12 +824,13 @@ INSERT INTO oms.api VALUES
     ('grant_application(regrole)', 'owner'),
     ('grant_reader(regrole)', 'owner'),
     ('grant_worker(regrole)', 'owner'),
-    ('grant_operator(regrole)', 'owner');
+    ('grant_operator(regrole)', 'owner'),
+    ('revoke_all(regrole)', 'owner');
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA oms FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 10  What a dump must contain: tables of an extension are dumped only when they are marked
+-- 13  What a dump must contain: tables of an extension are dumped only when they are marked
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 SELECT pg_catalog.pg_extension_config_dump('oms.order_status', 'WHERE NOT builtin');
@@ -501,6 +840,16 @@ SELECT pg_catalog.pg_extension_config_dump('oms.event_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.event', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.event_default', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.stream', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.log_life', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.reader', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.reader_position', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.topic_policy', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.dead_letter', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.dead_letter_dead_letter_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.replay_attempt', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.replay_attempt_attempt_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.receipt', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.receipt_default', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.idempotency_key', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.idempotency_key_default', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.orders', '');

@@ -90,8 +90,8 @@ def commit():
     def git(*arguments):
         return subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "../src", "../oms--1.0.sql", "../bench/*.sh", "../bench/*.sql")
-    return git("rev-parse", "--short", "HEAD") + (" with changes that are not committed" if changed else "")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "../src", "../oms--1.0.sql", ".", ":(exclude)README.md")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes that are not committed" if changed else "")
 
 
 def circumstances(options):

@@ -5,7 +5,7 @@
 #   bench/run.sh clients doorbell    some of them: micro in_backend transitions batch clients memory pages doorbell
 #   bench/run.sh --write [...]       writes the tables into bench/README.md as well
 #
-# Environment: BENCH_FULL=1 (tables of 10 million orders, a million calls through libpq: half an hour and 40 GB more), BENCH_ROUNDS, BENCH_SECONDS
+# Environment: BENCH_FULL=1 (tables of 10 million orders, a million calls through libpq: half an hour and 30 GB more), BENCH_ROUNDS, BENCH_SECONDS
 # (of one pgbench run), BENCH_ORDERS (of one stretch in a backend), BENCH_FILL (orders in the tables before it), BENCH_KEEP=1 (keep the server).
 # The extension has to be installed: `make bench` does that first.
 set -euo pipefail

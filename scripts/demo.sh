@@ -133,6 +133,15 @@ distinct=$(jq -r '.key + " " + (.payload | fromjson | .version | tostring) + " "
 violations=$(psql -XAtc 'SELECT count(*) FROM oms.check_integrity()')
 echo
 echo "order $order: the broker's messages equal the timeline in SQL, byte order aside"
+jq -r '[.key, (.payload | fromjson | .occurred_at), .ts] | @tsv' "$state/messages" >"$state/times"
+delays=$(psql -XAtqF ' ' <<SQL
+CREATE TEMP TABLE sent (key text, occurred_at timestamptz, ms bigint);
+\\copy sent FROM '$state/times'
+SELECT string_agg(round(greatest(percentile, 0)::numeric, 1)::text, ' ms, at most for 99 of 100: ' ORDER BY percentile)
+  FROM (SELECT unnest(percentile_cont('{0.5, 0.99}'::float8[]) WITHIN GROUP (ORDER BY ms - 1000 * extract(epoch FROM occurred_at)::float8)) AS percentile FROM sent) p;
+SQL
+)
+echo "from the change to the hand-over to the broker, median: $delays ms"
 echo "all orders: $in_sql events in the log, $in_kafka messages at the broker, $distinct of them distinct; violated invariants: $violations"
 [ "$in_sql" = "$in_kafka" ] && [ "$in_kafka" = "$distinct" ] && [ "$violations" = 0 ] || die 'the log and the broker do not agree'
 

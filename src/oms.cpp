@@ -24,9 +24,12 @@ void _PG_init(void) {
     pg::watch(orders::item_table());
     pg::watch(log::table());
     pg::watch(log::stream_table());
+    pg::watch(log::life_table());
     pg::watch(idempotency::table());
     pg::on_relation_change(orders::rules_changed);
     pg::on_relation_change(log::routes_changed);
+    pg::on_relation_change(log::lives_changed);
     log::install_doorbell();
+    log::install_readers();
 }
 }

@@ -101,7 +101,7 @@ OMS_FUNCTION(oms_refund_order) {
     return change_order(
         call, "refund_order", {idempotency_key, expected_version}, id, request,
         [&](const orders::Order& order, orders::Change& change) {
-            core::RefundDecision decision = core::decide_refund(order.facts(), amount);
+            core::RefundDecision decision = core::decide_refund(order.facts(), amount, orders::owner_transitions());
             if (decision.refusal != core::Refusal::none)
                 raise_refusal(order, core::order_action::refund, decision.refusal);
             if (decision.exceeds && *amount <= 0) {
@@ -119,7 +119,7 @@ OMS_FUNCTION(oms_refund_order) {
                                           order.paid_minor, order.refunded_minor, rest),
                      .hint = pg::format("Ask for at most " INT64_FORMAT ".", rest)});
             }
-            if (decision.full) change.next.status = core::order_status::refunded;
+            if (decision.full) change.next.status = decision.taken->to;
             change.next.refunded_minor = decision.refunded_minor;
             change.say({.type = core::refund_event(decision),
                         .reason = why.value_or(std::string_view{}),

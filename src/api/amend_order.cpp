@@ -12,7 +12,12 @@ enum Argument : int { order_id, items, idempotency_key, expected_version, reason
 
 // Whatever an owner adds between these, an order that may still be shipped and was not yet may change its items.
 bool may_change_items(std::string_view status) {
-    return status != core::order_status::shipped && status != core::order_status::completed && !core::is_final(status);
+    return status != core::order_status::shipped && status != core::order_status::completed && !orders::is_final(status);
+}
+
+// Also when what was paid is nothing: a free order that is paid owes nothing more.
+bool is_paid(const orders::Order& order) {
+    return order.paid_minor > 0 || order.status == core::order_status::paid || order.status == core::order_status::confirmed;
 }
 
 void write_items_changed(pg::JsonObject& json, const orders::Order& before, const orders::Order& after) {
@@ -35,7 +40,7 @@ OMS_FUNCTION(oms_amend_order) {
             if (!order.pending_action.empty()) raise_refusal(order, "be amended", core::Refusal::operation_in_progress);
             if (!may_change_items(order.status)) raise_refusal(order, "be amended", core::Refusal::illegal_transition);
             orders::ItemList list = orders::parse_items(&given->root, order.currency, "items");
-            if (order.paid_minor > 0 && list.total_minor != order.total_minor) {
+            if (is_paid(order) && list.total_minor != order.total_minor) {
                 pg::raise(
                     pg::Error::invalid_argument,
                     {.message = pg::format("order %s is paid: its total cannot change", orders::id_text(id).data()),

@@ -1,4 +1,7 @@
 // oms.append_events and oms.read_stream: the log as an event store for streams of the application's own.
+#include <algorithm>
+#include <charconv>
+
 #include "api/filter.hpp"
 #include "api/request.hpp"
 #include "log/log.hpp"
@@ -108,6 +111,29 @@ std::int64_t checked_version(const pg::Call& call, int position) {
                                             .hint = "0 means that the stream is new; NULL means any version."});
 }
 
+Datum stream_answer(const pg::Call& call, const log::StreamPosition& position, bool replayed) {
+    const Datum values[] = {Int64GetDatum(position.first.value), Int64GetDatum(position.last.value), Int64GetDatum(position.version),
+                            BoolGetDatum(replayed)};
+    const bool nulls[std::size(values)] = {};
+    return pg::composite_result(call, values, nulls);
+}
+
+// The answer as idempotency keeps it: readable, because three numbers are cheap to write as text.
+std::string_view encode(const log::StreamPosition& position) {
+    return pg::format(INT64_FORMAT " " INT64_FORMAT " " INT64_FORMAT, position.first.value, position.last.value, position.version);
+}
+
+log::StreamPosition decode(std::string_view answer) {
+    std::array<std::int64_t, 3> numbers{};
+    const char* at = answer.data();
+    const char* const end = at + answer.size();
+    for (std::int64_t& number : numbers) {
+        at = std::from_chars(at, end, number).ptr;
+        if (at < end) ++at;
+    }
+    return {{numbers[0]}, {numbers[1]}, numbers[2]};
+}
+
 constinit pg::Plan select_stream{
     "SELECT e.seq, e.id, e.type, e.payload, e.headers, e.occurred_at FROM oms.stream s JOIN oms.event e"
     " ON e.id BETWEEN s.first_event_id AND s.last_event_id AND e.aggregate_id = s.aggregate_id AND e.aggregate_type = "
@@ -118,19 +144,28 @@ constinit pg::Plan select_stream{
 }  // namespace
 
 OMS_FUNCTION(oms_append_events) {
-    enum : int { aggregate_type, aggregate_id, expected_version, events };
+    enum : int { aggregate_type, aggregate_id, expected_version, events, idempotency_key };
     pg::Call call{fcinfo};
     std::string_view type = checked_type(call, aggregate_type);
     std::string_view id = required_bounded_text(call, aggregate_id, "aggregate_id", name_bytes_max);
-    std::span<const log::StreamEvent> parsed = parse_events(call.required_jsonb(events, "events"));
+    Jsonb* list = call.required_jsonb(events, "events");
+    std::span<const log::StreamEvent> parsed = parse_events(list);
+    std::int64_t expected = checked_version(call, expected_version);
 
-    log::StreamPosition position = log::append_to_stream(type, id, checked_version(call, expected_version), parsed);
+    // Without a key, the expected version is what keeps a repeated call from appending twice.
+    if (call.is_null(idempotency_key)) {
+        log::StreamPosition position = log::append_to_stream(type, id, expected, parsed);
+        pg::end_of_command();
+        return stream_answer(call, position, false);
+    }
+    RequestFingerprint request{"append_events"};
+    request.add(type).add(id).add(call.bigint(expected_version)).add(list);
+    idempotency::Ticket ticket = idempotency::begin(call.text(idempotency_key), "append_events", request.finish());
+    if (ticket.replayed) return stream_answer(call, decode(ticket.answer), true);
+    log::StreamPosition position = log::append_to_stream(type, id, expected, parsed);
+    idempotency::finish(ticket, encode(position));
     pg::end_of_command();
-
-    const Datum values[] = {Int64GetDatum(position.first.value), Int64GetDatum(position.last.value),
-                            Int64GetDatum(position.version)};
-    const bool nulls[] = {false, false, false};
-    return pg::composite_result(call, values, nulls);
+    return stream_answer(call, position, false);
 }
 
 OMS_FUNCTION(oms_read_stream) {
@@ -139,7 +174,7 @@ OMS_FUNCTION(oms_read_stream) {
     pg::Call call{fcinfo};
     std::string_view type = required_bounded_text(call, aggregate_type, "aggregate_type", name_bytes_max);
     std::string_view id = required_bounded_text(call, aggregate_id, "aggregate_id", name_bytes_max);
-    std::int32_t most = checked_limit(call, limit, 1000, limit_max);
+    std::int32_t most = checked_count(call, limit, "limit", 1000, limit_max);
     pg::RowSet answer{call};
     answer.add(select_stream.run(pg::Access::reads, {{pg::text_datum(type)},
                                                      {pg::text_datum(id)},

@@ -1,5 +1,6 @@
 // oms.create_orders: many orders in one call, all or none, written table by table.
 #include <algorithm>
+#include <cstring>
 
 #include "api/new_order.hpp"
 #include "api/request.hpp"
@@ -45,7 +46,7 @@ void refuse_unknown_members(const char* prefix, JsonbContainer* object) {
                                       std::string_view{"external_ref"}, std::string_view{"metadata"}};
     pg::for_each_member(object, [&](std::string_view name, const pg::JsonMember&) {
         if (std::ranges::find(known, name) == known.end()) {
-            refuse(pg::format("%sunknown member %s", prefix, pg::quoted(name)),
+            refuse(pg::format("%.*s has an unknown member %s", static_cast<int>(std::strlen(prefix)) - 1, prefix, pg::quoted(name)),
                    "What is not understood is refused, so that a misspelled member is not lost.");
         }
     });

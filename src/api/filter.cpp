@@ -123,12 +123,12 @@ void append_conditions(Query& query, Jsonb* filter, std::span<const FilterMember
     });
 }
 
-std::int32_t checked_limit(const pg::Call& call, int position, std::int32_t fallback, std::int32_t maximum) {
-    std::int32_t limit = call.integer(position).value_or(fallback);
-    if (limit >= 1 && limit <= maximum) return limit;
-    pg::raise(pg::Error::invalid_argument, {.message = pg::format("limit must be 1 to %d", maximum),
-                                            .detail = pg::format("It is %d.", limit),
-                                            .hint = "Pass next_cursor of the last row to go on behind it."});
+std::int32_t checked_count(const pg::Call& call, int position, const char* name, std::int32_t fallback, std::int32_t maximum) {
+    std::int32_t count = call.integer(position).value_or(fallback);
+    if (count >= 1 && count <= maximum) return count;
+    pg::raise(pg::Error::invalid_argument, {.message = pg::format("%s must be 1 to %d", name, maximum),
+                                            .detail = pg::format("It is %d.", count),
+                                            .hint = pg::format("Leave it out for %d.", fallback)});
 }
 
 void raise_bad_cursor(std::string_view cursor) {

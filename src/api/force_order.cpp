@@ -46,7 +46,7 @@ OMS_FUNCTION(oms_force_order) {
                             Jsonb* before = picture(order);
                             change.next.status = to;
                             change.next.pending_action = {};
-                            change.say({.type = "order.forced", .reason = why});
+                            change.say({.type = "order.forced", .reason = why, .actor = who});
                             orders::Order after = change.next;
                             after.version = order.version + 1;
                             audit::record({.actor = who,

@@ -10,7 +10,7 @@ namespace {
 
 // A hold blocks actions; where none are left it would mean nothing.
 void refuse_final(const orders::Order& order, const char* verb) {
-    if (!core::is_final(order.status)) return;
+    if (!orders::is_final(order.status)) return;
     pg::raise(pg::Error::illegal_transition,
               {.message = pg::format("order %s cannot %s while it is %s", orders::id_text(order.id).data(), verb,
                                      pg::c_string(order.status)),

@@ -55,7 +55,7 @@ OMS_FUNCTION(oms_list_events) {
         query.append(descending ? " AND id < %d" : " AND id > %d", INT8OID, Int64GetDatum(position_of(*position)));
     }
     query.append(descending ? " ORDER BY id DESC" : " ORDER BY id");
-    query.append(" LIMIT %d", INT4OID, Int32GetDatum(checked_limit(call, limit, 100, limit_max)));
+    query.append(" LIMIT %d", INT4OID, Int32GetDatum(checked_count(call, limit, "limit", 100, limit_max)));
     pg::RowSet answer{call};
     answer.add(query.run());
     return Datum{0};

@@ -38,7 +38,7 @@ OMS_FUNCTION(oms_list_orders) {
         query.append(" AND created_at <= %d", TIMESTAMPTZOID, TimestampTzGetDatum(orders::birth_time(last)));
     }
     query.append(" ORDER BY order_id DESC LIMIT %d", INT4OID,
-                 Int32GetDatum(checked_limit(call, limit, 100, limit_max)));
+                 Int32GetDatum(checked_count(call, limit, "limit", 100, limit_max)));
     pg::RowSet answer{call};
     answer.add(query.run());
     return Datum{0};

@@ -17,6 +17,11 @@ OMS_FUNCTION(oms_log_only_grows) {
 
 OMS_FUNCTION(oms_topic_routes_changed) {
     pg::Trigger trigger{fcinfo};
+    if (trigger.touches_builtin()) {
+        pg::raise(pg::Error::protected_row, {.message = "a built-in row of oms.topic_route cannot be changed",
+                                             .detail = "A change of it would not be in a dump.",
+                                             .hint = "Add a row of your own for the same type: it wins."});
+    }
     trigger.announce_change();
     return trigger.proceed();
 }

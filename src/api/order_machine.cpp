@@ -1,4 +1,6 @@
 // oms.order_machine and oms.order_machine_graph: what the machine looks like; and the trigger that watches over its tables.
+#include <algorithm>
+
 #include "api/request.hpp"
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
@@ -39,12 +41,15 @@ void append_mermaid(StringInfo text) {
             append(text, part);
         }
     });
-    for (std::string_view status : core::builtin_statuses) {
-        if (!core::is_final(status)) continue;
+    // Each final status once: with the first transition that leads there.
+    pg::Array<std::string_view> ends;
+    for_each_transition([&](const core::Transition& row, bool) {
+        if (!orders::is_final(row.to) || std::ranges::find(ends, row.to) != ends.end()) return;
+        ends.push(row.to);
         append(text, "    ");
-        append(text, status);
+        append(text, row.to);
         append(text, " --> [*]\n");
-    }
+    });
 }
 
 void append_dot(StringInfo text) {
@@ -64,7 +69,26 @@ void append_dot(StringInfo text) {
     pg::raise(pg::Error::protected_row,
               {.message = pg::format("a built-in row of oms.%s cannot be changed", trigger.relation_name()),
                .detail = "The commands rely on it.",
-               .hint = "Add rows of your own."});
+               .hint = "Rows of your own can be added, changed and removed."});
+}
+
+// Nothing leads out of a final status, whichever of the two is written last: the transition or the status.
+void refuse_leaving_final_status(const pg::Trigger& trigger) {
+    std::string_view status;
+    bool refused;
+    if (trigger.relation_name() == std::string_view{"order_transition"}) {
+        status = trigger.new_text("from_status");
+        refused = orders::is_final(status);
+    } else {
+        status = trigger.new_text("status");
+        refused = trigger.new_flag("is_final") && std::ranges::any_of(orders::owner_transitions(), [&](const core::Transition& row) {
+                      return row.from == status;
+                  });
+    }
+    if (!refused) return;
+    pg::raise(pg::Error::protected_row, {.message = pg::format("status %s is final", pg::quoted(status)),
+                                         .detail = "Nothing leads out of a final status.",
+                                         .hint = "Begin the transition at another status."});
 }
 
 }  // namespace
@@ -106,18 +130,9 @@ OMS_FUNCTION(oms_order_machine_graph) {
 
 OMS_FUNCTION(oms_order_rules_changed) {
     pg::Trigger trigger{fcinfo};
-    // The extension's own script, and a restore of it, write the built-in rows; after that nobody does.
-    bool touches_builtin =
-        trigger.old_flag("builtin") || (trigger.new_flag("builtin") && !trigger.during_extension_script());
-    if (touches_builtin) raise_protected(trigger);
-    if (trigger.has_new() && trigger.relation_name() == std::string_view{"order_transition"}) {
-        std::string_view from = trigger.new_text("from_status");
-        if (core::is_final(from)) {
-            pg::raise(pg::Error::protected_row, {.message = pg::format("status %s is final", pg::quoted(from)),
-                                                 .detail = "Nothing leads out of a final status.",
-                                                 .hint = "Begin the transition at another status."});
-        }
-    }
+    if (!trigger.is_for_row()) raise_protected(trigger);  // TRUNCATE: the built-in rows are among those that would go
+    if (trigger.touches_builtin()) raise_protected(trigger);
+    if (trigger.has_new() && !trigger.during_extension_script()) refuse_leaving_final_status(trigger);
     trigger.announce_change();
     return trigger.proceed();
 }

@@ -22,7 +22,7 @@ constinit pg::Plan delete_expired{
 
 OMS_FUNCTION(oms_purge_idempotency) {
     pg::Call call{fcinfo};
-    std::int32_t batch = checked_limit(call, 0, 500, batch_max);
+    std::int32_t batch = checked_count(call, 0, "batch", 500, batch_max);
     std::int64_t expired_until = pg::now_us() - std::int64_t{pg::settings::idempotency_ttl_s} * USECS_PER_SEC;
     pg::Result deleted =
         delete_expired.run(pg::Access::writes, {{TimestampTzGetDatum(expired_until)}, {Int32GetDatum(batch)}});

@@ -1,6 +1,8 @@
 // What the order commands have in common: reading the request, and the frame around the one thing that each of them decides.
 #pragma once
 
+#include <cstdint>
+
 #include "core/fingerprint.hpp"
 #include "idempotency/idempotency.hpp"
 #include "orders/orders.hpp"

@@ -100,7 +100,8 @@ struct RefundDecision {
     Refusal refusal;
     bool exceeds;  // asked for nothing, or for more than is left
     std::int64_t amount_minor, refunded_minor;
-    bool full;  // the status becomes refunded
+    bool full;                  // nothing is left: the order takes the transition
+    const Transition* taken;    // when full
 };
 
 // Finds the row for a status and an action; null if there is none. A built-in row wins over an owner's.
@@ -155,28 +156,32 @@ constexpr Decision decide(const OrderFacts& order, std::string_view action,
     return decision;
 }
 
-// Decides a refund of a part, or of the rest when no amount is given. Legal wherever the action "refund" is built in;
-// a hold does not stop it. The rest may be zero (a free order): it is then refunded in full, like advance_order does.
-constexpr RefundDecision decide_refund(const OrderFacts& order, std::optional<std::int64_t> amount_minor) {
+// Decides a refund of a part, or of the rest when no amount is given. Legal wherever the action "refund" leads on and gives the rest back; a hold
+// does not stop it. The rest may be zero (a free order): it is then refunded in full, like advance_order does.
+constexpr RefundDecision decide_refund(const OrderFacts& order, std::optional<std::int64_t> amount_minor,
+                                       std::span<const Transition> owner_transitions = {}) {
     const std::int64_t rest = order.paid_minor - order.refunded_minor;
     const std::int64_t amount = amount_minor ? *amount_minor : rest;
-    RefundDecision decision{Refusal::none, false, amount, order.refunded_minor, false};
+    RefundDecision decision{Refusal::none, false, amount, order.refunded_minor, false, nullptr};
+    const Transition* row = find_transition(order.status, order_action::refund, owner_transitions);
     if (!order.pending_action.empty()) {
         decision.refusal = Refusal::operation_in_progress;
-    } else if (find_transition(order.status, order_action::refund) == nullptr) {
+    } else if (row == nullptr || row->effect != Effect::refund_rest) {
         decision.refusal = Refusal::illegal_transition;
     } else if (amount_minor && (amount <= 0 || amount > rest)) {
         decision.exceeds = true;
     } else {
         decision.refunded_minor += amount;
         decision.full = decision.refunded_minor == order.paid_minor;
+        if (decision.full)
+            decision.taken = row;
     }
     return decision;
 }
 
 // Names the event of a refund that was neither refused nor too large.
 constexpr std::string_view refund_event(const RefundDecision& decision) {
-    return decision.full ? order_event::refunded : order_event::partially_refunded;
+    return decision.full ? decision.taken->event : order_event::partially_refunded;
 }
 
 }  // namespace oms::core

@@ -9,6 +9,7 @@
 // one such lock at a time.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>

@@ -1,6 +1,7 @@
 // Appending events: ids, topics, headers, the row.
 #include "log/doorbell.hpp"
 #include "log/log.hpp"
+#include "log/reader_lives.hpp"
 #include "log/routes.hpp"
 #include "pg/catalog.hpp"
 #include "pg/entry.hpp"
@@ -39,7 +40,7 @@ constexpr pg::TableDefinition definition{
     .name = "event", .columns = columns, .key = key_columns, .routing_column = Field::id};
 
 constinit pg::Table event_table{definition};
-constinit pg::Sequence event_ids{"event_id_seq"};
+constinit pg::Sequence id_sequence{"event_id_seq"};
 
 // The headers that the session's settings ask for, kept until one of them changes.
 constinit Jsonb* session_headers_built = nullptr;
@@ -112,7 +113,8 @@ core::EventId draw_id() {
     // The order matters: a reader that notes the sequence, and then the next transaction id, knows that transactions from that id on draw
     // higher event ids. (Not those from its snapshot's xmax on: that is one past the highest id that has *completed*.)
     pg::assign_transaction_id();
-    return {event_ids.next()};
+    ensure_life();
+    return {id_sequence.next()};
 }
 
 void append(std::span<const NewEvent> events) {
@@ -129,5 +131,7 @@ void append(std::span<const NewEvent> events) {
 }
 
 pg::Table& table() { return event_table; }
+
+const pg::Sequence& event_ids() { return id_sequence; }
 
 }  // namespace oms::log

@@ -28,15 +28,24 @@ void ring() {
     if (!relays_are_awake) pg::notify(channel);
 }
 
-void forget() { has_something_to_deliver = false; }
+void forget(pg::Ending) { has_something_to_deliver = false; }
 
 }  // namespace
 
 void ring_at_commit() { has_something_to_deliver = true; }
 
-void install_doorbell() {
-    pg::before_commit(ring);
-    pg::after_transaction(forget);
+void install_doorbell() { pg::watch_transactions({.before_commit = ring, .ended = forget}); }
+
+// Held for the session, not counted: arming twice is arming once.
+bool arm_doorbell() {
+    if (pg::holds_name(pg::LockSpace::doorbell, the_bell, pg::LockStrength::sleeper)) return true;
+    return pg::lock_name(pg::LockSpace::doorbell, the_bell, pg::LockStrength::sleeper, pg::LockDuration::session,
+                         false);
+}
+
+void disarm_doorbell() {
+    if (!pg::holds_name(pg::LockSpace::doorbell, the_bell, pg::LockStrength::sleeper)) return;
+    pg::unlock_name(pg::LockSpace::doorbell, the_bell, pg::LockStrength::sleeper, pg::LockDuration::session);
 }
 
 }  // namespace oms::log

@@ -9,8 +9,10 @@
 #include <string_view>
 
 #include "core/ids.hpp"
+#include "log/reader.hpp"
 #include "pg/json.hpp"
 #include "pg/jump.hpp"
+#include "pg/sequence.hpp"
 #include "pg/table.hpp"
 
 namespace oms::log {
@@ -50,6 +52,7 @@ void install_doorbell();
 void routes_changed(Oid relation);
 
 pg::Table& table();
+const pg::Sequence& event_ids();
 
 // One more stream on the same log: appending at an expected version.
 struct StreamEvent {

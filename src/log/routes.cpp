@@ -17,7 +17,7 @@ struct Route {
     std::string_view aggregate_type, type, topic;
 };
 
-constinit pg::Plan load_routes{"SELECT aggregate_type, type, coalesce(topic, '') FROM oms.topic_route", {}};
+constinit pg::Plan load_routes{"SELECT aggregate_type, type, coalesce(topic, '') FROM oms.topic_route ORDER BY builtin", {}};
 
 constinit MemoryContext routes_memory = nullptr;
 constinit std::span<const Route> routes{};
@@ -47,13 +47,14 @@ void load() {
 
 std::string_view route(std::string_view aggregate_type, std::string_view event_type) {
     if (changes_loaded != changes_announced) load();
-    std::string_view fallback;
+    // The owner's routes stand before the built-in ones: the first that fits is the one that counts.
+    const Route* fallback = nullptr;
     for (const Route& candidate : routes) {
         if (candidate.aggregate_type != aggregate_type) continue;
         if (candidate.type == event_type) return candidate.topic;
-        if (candidate.type == "*") fallback = candidate.topic;
+        if (candidate.type == "*" && fallback == nullptr) fallback = &candidate;
     }
-    return fallback;
+    return fallback == nullptr ? std::string_view{} : fallback->topic;
 }
 
 void routes_changed(Oid relation) {

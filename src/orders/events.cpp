@@ -44,7 +44,13 @@ log::NewEvent event_of(const Order& before, const Order& after, const OrderEvent
     if (event.details != nullptr) event.details(json, before, after);
     if (event.payload != nullptr) json.json("data", event.payload);
     if (event.items != nullptr) json.json("items", event.items);
-    return addressed(after, id, event.type, json.finish());
+    log::NewEvent row = addressed(after, id, event.type, json.finish());
+    if (!event.actor.empty()) {
+        pg::JsonObject headers;
+        headers.text("actor", event.actor);
+        row.headers = headers.finish();
+    }
+    return row;
 }
 
 log::NewEvent created_event(const Order& order, const NewOrder& created) {

@@ -33,7 +33,7 @@ const char* shown(const pg::JsonMember& member) {
     if (member.kind == pg::JsonKind::number) {
         const char* digits =
             DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(member.value.val.numeric)));
-        return pg::quoted(digits);
+        return pg::format("the number %.80s", digits);
     }
     return pg::kind_name(member.kind);
 }

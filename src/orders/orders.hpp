@@ -77,6 +77,7 @@ struct OrderEvent {
     std::string_view reason = {};
     void (*details)(pg::JsonObject& json, const Order& before, const Order& after) = nullptr;
     Jsonb* payload = nullptr;      // the caller's own, as member "data"
+    std::string_view actor = {};     // who did it, when the command was told
     const Jsonb* items = nullptr;  // as member "items"
 };
 
@@ -117,6 +118,7 @@ Order decode(std::string_view bytes);
 // Transitions that the owner added, read once in a session and again after a change. The views live until the next call of any command.
 std::span<const core::Transition> owner_transitions();
 bool status_exists(std::string_view status);
+bool is_final(std::string_view status);
 void rules_changed(Oid relation);
 
 // The actions that are legal in a status, for a hint.

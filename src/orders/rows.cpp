@@ -206,6 +206,11 @@ Order read(const pg::Row& row) {
 
 Order write(pg::Row& row, const Order& before, Change& change) {
     Order& next = change.next;
+    if (is_final(next.status)) {
+        // A hold keeps something from going on; nothing goes on from here.
+        next.on_hold = false;
+        next.hold_reason = {};
+    }
     next.version = before.version + 1;
     next.updated_at = pg::now_us();
     std::array<log::NewEvent, 2> events;

@@ -15,11 +15,16 @@ constinit pg::Plan load_transitions{
     "SELECT from_status, action, to_status, blocked_by_hold, effect, event_type "
     "FROM oms.order_transition WHERE NOT builtin ORDER BY from_status, action",
     {}};
-constinit pg::Plan load_statuses{"SELECT status FROM oms.order_status WHERE NOT builtin", {}};
+constinit pg::Plan load_statuses{"SELECT status, is_final FROM oms.order_status WHERE NOT builtin", {}};
 
 constinit MemoryContext rules_memory = nullptr;
 constinit std::span<const core::Transition> transitions{};
-constinit std::span<const std::string_view> statuses{};
+struct Status {
+    std::string_view name;
+    bool is_final;
+};
+
+constinit std::span<const Status> statuses{};
 constinit std::uint64_t changes_announced = 1;
 constinit std::uint64_t changes_loaded = 0;
 constinit Oid transition_relation = InvalidOid;
@@ -46,7 +51,7 @@ void load() {
 
     MemoryContext memory = pg::new_session_context("oms order rules");
     std::span<core::Transition> loaded_transitions;
-    std::span<std::string_view> loaded_statuses;
+    std::span<Status> loaded_statuses;
     pg::in_context(memory, [&] {
         loaded_transitions = pg::allocate<core::Transition>(transition_rows.count);
         for (std::size_t i = 0; i < transition_rows.count; ++i) {
@@ -57,8 +62,10 @@ void load() {
                                      effect_of(pg::text_view(transition_rows.value(i, 4))),
                                      copied(transition_rows, i, 5)};
         }
-        loaded_statuses = pg::allocate<std::string_view>(status_rows.count);
-        for (std::size_t i = 0; i < status_rows.count; ++i) loaded_statuses[i] = copied(status_rows, i, 0);
+        loaded_statuses = pg::allocate<Status>(status_rows.count);
+        for (std::size_t i = 0; i < status_rows.count; ++i) {
+            loaded_statuses[i] = {copied(status_rows, i, 0), DatumGetBool(status_rows.value(i, 1))};
+        }
     });
     if (rules_memory != nullptr) pg::drop_context(rules_memory);
     rules_memory = memory;
@@ -74,13 +81,26 @@ std::span<const core::Transition> owner_transitions() {
     return transitions;
 }
 
-bool status_exists(std::string_view status) {
+namespace {
+
+const Status* find_owner_status(std::string_view name) {
     load();
-    if (core::is_builtin_status(status)) return true;
-    for (std::string_view known : statuses) {
-        if (known == status) return true;
+    for (const Status& status : statuses) {
+        if (status.name == name) return &status;
     }
-    return false;
+    return nullptr;
+}
+
+}  // namespace
+
+bool status_exists(std::string_view status) {
+    return core::is_builtin_status(status) || find_owner_status(status) != nullptr;
+}
+
+bool is_final(std::string_view status) {
+    if (core::is_final(status)) return true;
+    const Status* found = core::is_builtin_status(status) ? nullptr : find_owner_status(status);
+    return found != nullptr && found->is_final;
 }
 
 void rules_changed(Oid relation) {

@@ -1,4 +1,5 @@
 // The answer of every order command: as a row, and as the bytes that idempotency keeps.
+#include <bit>
 #include <cstring>
 
 #include "orders/orders.hpp"
@@ -11,9 +12,9 @@ namespace oms::orders {
 
 namespace {
 
-// Bytes 0: form. Then the fixed part as it lies in memory, then three texts, each behind its length. Only ever read on the machine
-// architecture that wrote it or its physical copies; a logical copy between architectures of different byte order starts without keys.
-constexpr char form_1 = 1;
+// Byte 0: the form, which also tells the byte order, so that a logical copy to another kind of machine is refused and not misread. Then the fixed
+// part as it lies in memory, then four texts, each behind its length.
+constexpr char form_1 = std::endian::native == std::endian::little ? 1 : 2;
 
 struct FixedPart {
     std::uint8_t id[16];

@@ -46,6 +46,14 @@ MemoryContext new_session_context(const char* name) {
     return context;
 }
 
+MemoryContext new_context(const char* name) {
+    MemoryContext context = AllocSetContextCreateInternal(CurrentMemoryContext, "oms", ALLOCSET_SMALL_SIZES);
+    MemoryContextSetIdentifier(context, name);
+    return context;
+}
+
+void keep_context(MemoryContext context) { MemoryContextSetParent(context, session_context()); }
+
 Oid extension_schema() {
     if (!OidIsValid(cached_schema)) load_schema();
     return cached_schema;

@@ -78,6 +78,11 @@ MemoryContext session_context();
 
 // A context of its own for something that is kept and replaced as a whole.
 MemoryContext new_session_context(const char* name);
+
+// The same, but for now only as long-lived as the current context: what is put together here goes if an error comes, until it is kept.
+MemoryContext new_context(const char* name);
+void keep_context(MemoryContext context);
+
 inline void drop_context(MemoryContext context) { MemoryContextDelete(context); }
 
 // Puts a copy of `value`, a varlena, where the session keeps one; the old copy goes. Published last: the allocation can raise.

@@ -4,6 +4,7 @@
 // Results live in the caller's current context of the time of the call.
 #pragma once
 
+#include <cstdint>
 #include <array>
 #include <initializer_list>
 #include <span>

@@ -28,6 +28,13 @@ void raise_serialization_failure(const char* message) {
     pg_unreachable();
 }
 
+void report_notice(const Report& report) {
+    for (int level : {NOTICE, LOG_SERVER_ONLY}) {
+        ereport(level, errmsg_internal("%s", report.message),
+                report.detail != nullptr ? errdetail_internal("%s", report.detail) : 0);
+    }
+}
+
 char* format(const char* pattern, ...) {
     StringInfoData text;
     initStringInfo(&text);

@@ -20,6 +20,9 @@ struct Report {
 // Raises PostgreSQL's own 40001: the transaction's snapshot cannot see what the command would have to act on.
 [[noreturn]] void raise_serialization_failure(const char* message);
 
+// Tells the client, and the server's log, of something unusual that went well.
+void report_notice(const Report& report);
+
 // Formats into the current memory context.
 char* format(const char* pattern, ...) __attribute__((format(gnu_printf, 1, 2)));
 

@@ -48,9 +48,19 @@ constinit char* causation_id_text = nullptr;
 constinit char* traceparent_text = nullptr;
 constinit char* actor_text = nullptr;
 constinit char* now_override_text = nullptr;
+constinit char* outbox_reader_text = nullptr;
+constinit int publish_after_value = static_cast<int>(PublishAfter::local);
 constinit std::uint64_t header_changes = 0;
 constinit bool now_is_overridden = false;
 constinit TimestampTz overridden_now = 0;
+
+constexpr config_enum_entry publish_after_values[] = {
+    {"local", static_cast<int>(PublishAfter::local), false},
+    {"remote_write", static_cast<int>(PublishAfter::remote_write), false},
+    {"remote_flush", static_cast<int>(PublishAfter::remote_flush), false},
+    {"remote_apply", static_cast<int>(PublishAfter::remote_apply), false},
+    {nullptr, 0, false},
+};
 
 std::string_view view(const char* text) { return text == nullptr ? std::string_view{} : std::string_view{text}; }
 
@@ -97,6 +107,7 @@ std::string_view causation_id() { return view(causation_id_text); }
 std::string_view traceparent() { return view(traceparent_text); }
 std::string_view actor() { return view(actor_text); }
 std::uint64_t header_generation() { return header_changes; }
+PublishAfter publish_after() { return static_cast<PublishAfter>(publish_after_value); }
 
 }  // namespace settings
 
@@ -106,7 +117,7 @@ void register_settings() {
                   &correlation_id_text);
     define_header("oms.causation_id", "Id of the message that caused what the session does.", &causation_id_text);
     define_header("oms.traceparent", "W3C trace context, carried through to the message.", &traceparent_text);
-    define_header("oms.actor", "Who acts, in the application's terms; kept in event headers and the audit.",
+    define_header("oms.actor", "Who acts, in the application's terms; written into the headers of events.",
                   &actor_text);
     DefineCustomBoolVariable("oms.idempotency_wait",
                              "Wait for a call with the same idempotency key that is still running.",
@@ -116,8 +127,15 @@ void register_settings() {
     DefineCustomIntVariable("oms.idempotency_ttl", "How long the answer to an idempotency key is kept.", nullptr,
                             &idempotency_ttl_s, 24 * 60 * 60, 60, INT_MAX / 1000, PGC_SUSET, GUC_UNIT_S, nullptr,
                             nullptr, nullptr);
-    DefineCustomBoolVariable("oms.doorbell", "Wake a sleeping relay when a transaction with events commits.", nullptr,
+    DefineCustomBoolVariable("oms.doorbell", "Wake a sleeping relay when a transaction with events commits.",
+                             "Off: what the session commits waits until the relay wakes by itself.",
                              &doorbell, true, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable("oms.publish_after", "Which copy an event must have reached before a reader hands it out.",
+                             "The remote values wait for the synchronous standbys that synchronous_standby_names names.",
+                             &publish_after_value, static_cast<int>(PublishAfter::local), publish_after_values, PGC_USERSET, 0,
+                             nullptr, nullptr, nullptr);
+    DefineCustomStringVariable("oms.outbox_reader", "The reader whose view of the log oms.outbox shows.", nullptr,
+                               &outbox_reader_text, "kafka", PGC_USERSET, 0, nullptr, nullptr, nullptr);
     DefineCustomStringVariable("oms.now_override", "A fixed time for tests; empty means the real clock.", nullptr,
                                &now_override_text, "", PGC_SUSET, 0, check_now_override, now_override_assigned,
                                nullptr);

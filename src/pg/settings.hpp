@@ -5,6 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "pg/wal.hpp"
+
 namespace oms::pg {
 
 // Registers the settings. Called once, from _PG_init.
@@ -19,6 +21,8 @@ std::string_view correlation_id();  // each empty when not set
 std::string_view causation_id();
 std::string_view traceparent();
 std::string_view actor();
+
+PublishAfter publish_after();     // which copy an event must have reached before a reader hands it out
 
 // Changes whenever one of the four texts above changes: what was built from them can be kept until then.
 std::uint64_t header_generation();

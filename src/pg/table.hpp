@@ -140,6 +140,7 @@ class Table {
   private:
     friend class Row;
     friend class TableProbe;
+    friend class OrderedScan;
 
     Oid oid();
     Relation open(std::int64_t routing_value, LOCKMODE mode, const RelationShape** shape);

@@ -17,6 +17,8 @@ Trigger::Trigger(FunctionCallInfo info) : data_(reinterpret_cast<TriggerData*>(i
 
 const char* Trigger::relation_name() const { return RelationGetRelationName(data_->tg_relation); }
 
+bool Trigger::is_for_row() const { return TRIGGER_FIRED_FOR_ROW(data_->tg_event); }
+
 bool Trigger::has_new() const {
     return TRIGGER_FIRED_FOR_ROW(data_->tg_event) &&
            (TRIGGER_FIRED_BY_INSERT(data_->tg_event) || TRIGGER_FIRED_BY_UPDATE(data_->tg_event));
@@ -53,6 +55,10 @@ std::string_view Trigger::new_text(const char* column) const {
     HeapTuple row = TRIGGER_FIRED_BY_UPDATE(data_->tg_event) ? data_->tg_newtuple : data_->tg_trigtuple;
     std::optional<Datum> text = column_of(data_, row, column);
     return text ? text_view(*text) : std::string_view{};
+}
+
+bool Trigger::touches_builtin() const {
+    return !during_extension_script() && (old_flag("builtin") || new_flag("builtin"));
 }
 
 bool Trigger::during_extension_script() const { return creating_extension; }

@@ -13,11 +13,15 @@ class Trigger {
     explicit Trigger(FunctionCallInfo info);
 
     const char* relation_name() const;
+    bool is_for_row() const;  // false: for a statement, TRUNCATE among them
     bool has_new() const;
     // A boolean column of the old or new row; false when there is no such row, or the column is NULL.
     bool old_flag(const char* column) const;
     bool new_flag(const char* column) const;
     std::string_view new_text(const char* column) const;  // empty when NULL
+
+    // True when the row has the flag `builtin`, or is about to get it, and this is not the extension's own script.
+    bool touches_builtin() const;
 
     // True while CREATE or ALTER EXTENSION runs the extension's script.
     bool during_extension_script() const;

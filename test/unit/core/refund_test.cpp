@@ -123,4 +123,20 @@ TEST(Refund, OfTheRestAgreesWithTheActionRefund) {
             }
 }
 
+TEST(Refund, FollowsTheOwnersTransitions) {
+    const Transition owner[] = {{"picked", "refund", "returned", false, Effect::refund_rest, "order.returned"},
+                                {"packed", "refund", "opened", false, Effect::none, "order.opened"}};
+    const OrderFacts picked{"picked", false, "", 100, 100, 0};
+    EXPECT_EQ(decide_refund(picked, 40).refusal, Refusal::illegal_transition);
+    EXPECT_FALSE(decide_refund(picked, 40, owner).full);
+    const RefundDecision rest = decide_refund(picked, std::nullopt, owner);
+    ASSERT_TRUE(rest.full);
+    EXPECT_EQ(rest.taken->to, "returned");
+    EXPECT_EQ(refund_event(rest), "order.returned");
+
+    // An action that is only called refund and gives nothing back is no refund.
+    const OrderFacts packed{"packed", false, "", 100, 100, 0};
+    EXPECT_EQ(decide_refund(packed, 40, owner).refusal, Refusal::illegal_transition);
+}
+
 }  // namespace

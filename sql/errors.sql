@@ -1,0 +1,61 @@
+-- Goal: every error of oms.errors() can happen, is raised with its SQLSTATE, and says what was found and what would be legal.
+-- Method: one provocation for each SQLSTATE; the table of errors must have no row without one.
+\t on
+\pset format unaligned
+\set SHOW_CONTEXT never
+
+SELECT * FROM oms.errors();
+SELECT test.nothing($$SELECT sqlstate FROM oms.errors() WHERE sqlstate !~ '^OM[0-9]{3}$'$$, 'every SQLSTATE is of class OM');
+SELECT test.nothing($$SELECT sqlstate FROM oms.errors() GROUP BY sqlstate HAVING count(*) > 1$$, 'each SQLSTATE stands for one thing');
+SELECT test.nothing($$SELECT name FROM oms.errors() GROUP BY name HAVING count(*) > 1$$, 'each name stands for one thing');
+SELECT test.nothing($$SELECT name FROM oms.errors() WHERE name !~ '^[a-z_]+$' OR meaning !~ '^[A-Z].*[.]$' OR action !~ '^[A-Z].*[.]$'$$, 'meaning and action are sentences');
+
+-- A transaction that neither commits nor rolls back holds a key.
+BEGIN;
+SELECT replayed FROM oms.create_order('c', 'EUR', '[{"sku": "a", "qty": 1, "price_minor": 1}]', 'held-key');
+PREPARE TRANSACTION 'holds a key';
+SET oms.idempotency_wait = off;
+SELECT test.make_order() AS a, test.make_order('paid') AS p, test.make_order('paid') AS busy, test.make_order() AS held \gset
+SELECT on_hold FROM oms.hold_order(:'held', 'x', test.key());
+SELECT status FROM oms.advance_order(:'a', 'cancel', 'used-key');
+UPDATE oms.orders SET pending_action = 'refunding' WHERE order_id = :'busy';
+
+CREATE TEMP TABLE provocation (name text, statement text);
+INSERT INTO provocation VALUES
+    ('invalid_argument', $$SELECT oms.create_order('c', 'EUR', '[]', 'k')$$),
+    ('not_found', $$SELECT oms.advance_order('01890000-0000-7000-8000-000000000000', 'pay', 'k')$$),
+    ('illegal_transition', format($$SELECT oms.advance_order(%L, 'ship', 'k')$$, :'a')),
+    ('order_on_hold', format($$SELECT oms.advance_order(%L, 'reserve', 'k')$$, :'held')),
+    ('operation_in_progress', format($$SELECT oms.advance_order(%L, 'confirm', 'k')$$, :'busy')),
+    ('version_conflict', format($$SELECT oms.advance_order(%L, 'confirm', 'k', 77)$$, :'p')),
+    ('idempotency_key_required', format($$SELECT oms.advance_order(%L, 'confirm')$$, :'p')),
+    ('idempotency_key_reused', format($$SELECT oms.advance_order(%L, 'confirm', 'used-key')$$, :'p')),
+    ('idempotency_in_progress', $$SELECT oms.create_order('c', 'EUR', '[{"sku": "a", "qty": 1, "price_minor": 1}]', 'held-key')$$),
+    ('refund_exceeds_captured', format($$SELECT oms.refund_order(%L, 2501, 'x', 'k')$$, :'p')),
+    ('currency_mismatch', $$SELECT oms.create_order('c', 'EUR', '[{"sku": "a", "qty": 1, "price_minor": 1, "currency": "USD"}]', 'k')$$),
+    ('stream_conflict', $$SELECT oms.append_events('error', 'e', 5, '[{"type": "t", "payload": {}}]')$$),
+    ('layout_changed', $$DO $do$ BEGIN ALTER TABLE oms.orders RENAME total_minor TO total; PERFORM test.make_order(); END $do$$$),
+    ('protected_row', $$DELETE FROM oms.event$$);
+SELECT test.nothing($$SELECT name FROM oms.errors() EXCEPT SELECT name FROM provocation$$, 'every error is provoked here');
+SELECT test.fails(statement, sqlstate, sqlstate || ' ' || name) FROM provocation JOIN oms.errors() USING (name) ORDER BY sqlstate;
+SELECT o.state, replace(replace(replace(replace(o.message, :'a', 'ORDER'), :'held', 'ORDER'), :'busy', 'ORDER'), :'p', 'ORDER') AS message, o.detail, o.hint
+FROM provocation, LATERAL test.outcome(statement) o ORDER BY o.state;
+
+-- What is free of a key again, what the twin left, once the transaction has ended.
+ROLLBACK PREPARED 'holds a key';
+SELECT replayed FROM oms.create_order('c', 'EUR', '[{"sku": "a", "qty": 1, "price_minor": 1}]', 'held-key');
+RESET oms.idempotency_wait;
+
+-- PostgreSQL's own errors keep their meaning.
+SELECT test.fails($$INSERT INTO oms.orders SELECT * FROM oms.orders$$, '23505', 'a duplicate row');
+SELECT test.fails($$SELECT oms.create_order('c')$$, '42883', 'a function that does not exist');
+SELECT test.fails($$SELECT oms.create_order('c', 'EUR', 'no json', 'k')$$, '22P02', 'what is not JSON');
+SELECT test.fails($$SELECT oms.get_order('no uuid')$$, '22P02', 'what is not a uuid');
+BEGIN READ ONLY;
+SELECT test.fails($$SELECT oms.create_order('c', 'EUR', '[{"sku": "a", "qty": 1, "price_minor": 1}]', 'read-only')$$, '25006', 'a command in a read-only transaction');
+SELECT test.fails($$SELECT oms.append_events('error', 'e', 0, '[{"type": "t", "payload": {}}]')$$, '25006', 'an append in a read-only transaction');
+SELECT test.fails($$SELECT oms.purge_idempotency()$$, '25006', 'a purge in a read-only transaction') FROM set_config('oms.now_override', '2099-01-01 00:00:00+00', true);
+SELECT replayed FROM oms.create_order('c', 'EUR', '[{"sku": "a", "qty": 1, "price_minor": 1}]', 'held-key');
+COMMIT;
+UPDATE oms.orders SET pending_action = NULL WHERE order_id = :'busy';
+SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'integrity');

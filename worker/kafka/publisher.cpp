@@ -1,0 +1,159 @@
+#include "kafka/publisher.hpp"
+
+#include <array>
+#include <cstdint>
+#include <stdexcept>
+
+#include "kafka/delivery.hpp"
+#include "kafka/error.hpp"
+#include "runtime/log.hpp"
+
+namespace oms::kafka {
+namespace {
+
+HeadersHandle handle_of(std::span<const Header> headers) {
+    HeadersHandle handle(rd_kafka_headers_new(headers.size()));
+    for (const auto& [name, value] : headers)
+        rd_kafka_header_add(handle.get(), name.data(), static_cast<ssize_t>(name.size()), value.data(),
+                            static_cast<ssize_t>(value.size()));
+    return handle;
+}
+
+void forward_log(rd_kafka_event_t* event) {
+    const char* facility = nullptr;
+    const char* text = nullptr;
+    int level = 0;
+    if (rd_kafka_event_log(event, &facility, &text, &level) != 0) return;
+    // Errors of the connection also come as error events; the client's own lines are detail.
+    constexpr int syslog_error = 3;
+    const auto as = level <= syslog_error ? log::Level::warning : log::Level::debug;
+    log::write(as, "kafka client", {{"facility", facility}, {"text", text}});
+}
+
+}  // namespace
+
+Publisher::Publisher(const KafkaSettings& settings, runtime::Metrics& metrics, runtime::Status& status)
+    : settings_(settings),
+      metrics_(metrics),
+      status_(status),
+      producer_(producer_conf(settings)),
+      cloud_events_(settings.source) {}
+
+void Publisher::publish(relay::Token token, const relay::Event& event) {
+    produce(token, {event.topic, event.key, event.payload, cloud_events_.headers_of(event)});
+}
+
+void Publisher::publish(relay::Token token, const relay::Message& message) {
+    const std::vector<Header> headers(message.headers.begin(), message.headers.end());
+    produce(token, {message.topic, message.key, message.payload, headers});
+}
+
+void Publisher::produce(relay::Token token, const Parts& parts) {
+    auto* const topic = producer_.topic(parts.topic);
+    if (topic == nullptr) return refuse(token, parts, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION);
+    auto headers = handle_of(parts.headers);
+    std::array<rd_kafka_vu_t, 6> fields{};
+    fields[0].vtype = RD_KAFKA_VTYPE_RKT;
+    fields[0].u.rkt = topic;
+    fields[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+    fields[1].u.i = RD_KAFKA_MSG_F_COPY;
+    fields[2].vtype = RD_KAFKA_VTYPE_VALUE;
+    fields[2].u.mem.ptr = const_cast<char*>(parts.payload.data());
+    fields[2].u.mem.size = parts.payload.size();
+    fields[3].vtype = RD_KAFKA_VTYPE_KEY;
+    fields[3].u.mem.ptr = const_cast<char*>(parts.key.data());
+    fields[3].u.mem.size = parts.key.size();
+    fields[4].vtype = RD_KAFKA_VTYPE_HEADERS;
+    fields[4].u.headers = headers.get();
+    fields[5].vtype = RD_KAFKA_VTYPE_OPAQUE;
+    fields[5].u.ptr = reinterpret_cast<void*>(static_cast<std::uintptr_t>(token));
+    const ErrorHandle error(rd_kafka_produceva(producer_.get(), fields.data(), fields.size()));
+    if (error) return refuse(token, parts, rd_kafka_error_code(error.get()));
+    // The client owns the headers now, because it took the message.
+    [[maybe_unused]] auto* const taken = headers.release();
+}
+
+void Publisher::refuse(relay::Token token, const Parts& parts, rd_kafka_resp_err_t error) {
+    if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        throw std::runtime_error("the Kafka client's queue is full although the relay is within bounds");
+    const auto kind = classify(error, settings_.unknown_topic_waits);
+    if (kind == ErrorClass::fatal) broken_ = true;
+    relay::Delivery delivery;
+    delivery.token = token;
+    delivery.outcome = outcome_of(kind);
+    delivery.error = std::string(rd_kafka_err2name(error)) + ": " + rd_kafka_err2str(error);
+    delivery.topic = "";
+    if (auto* const topic = producer_.topic(parts.topic)) delivery.topic = rd_kafka_topic_name(topic);
+    if (kind == ErrorClass::reject) {
+        delivery.message = std::make_unique<relay::Message>();
+        delivery.message->topic = parts.topic;
+        delivery.message->key = parts.key;
+        delivery.message->payload = parts.payload;
+        for (const auto& [name, value] : parts.headers) delivery.message->headers.emplace_back(name, value);
+    }
+    refused_.push_back(std::move(delivery));
+    producer_.arrived().signal();
+}
+
+std::vector<relay::Delivery> Publisher::deliveries() {
+    // Cleared before the queue is emptied: what arrives in between signals again.
+    producer_.arrived().clear();
+    auto arrived = std::move(refused_);
+    refused_.clear();
+    while (auto event = producer_.next_event()) {
+        switch (rd_kafka_event_type(event.get())) {
+        case RD_KAFKA_EVENT_DR:
+            while (const auto* report = rd_kafka_event_message_next(event.get()))
+                arrived.push_back(delivery_of(*report, settings_.unknown_topic_waits));
+            break;
+        case RD_KAFKA_EVENT_ERROR: on_error(event.get()); break;
+        case RD_KAFKA_EVENT_STATS: on_statistics(event.get()); break;
+        case RD_KAFKA_EVENT_LOG: forward_log(event.get()); break;
+        default: break;
+        }
+    }
+    // Asked, not only listened to: the messages that a fatal error takes with it are answered before the error itself.
+    if (rd_kafka_fatal_error(producer_.get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) broken_ = true;
+    return arrived;
+}
+
+void Publisher::on_error(rd_kafka_event_t* event) {
+    metrics_.broker_errors.Increment();
+    auto error = rd_kafka_event_error(event);
+    std::string text = rd_kafka_event_error_string(event);
+    if (error == RD_KAFKA_RESP_ERR__FATAL) {
+        std::array<char, 512> reason{};
+        error = rd_kafka_fatal_error(producer_.get(), reason.data(), reason.size());
+        text = reason.data();
+        broken_ = true;
+    }
+    if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) show_broker(false);
+    status_.set_trouble(text);
+    log::warning("kafka", {{"error", rd_kafka_err2name(error)},
+                           {"text", text},
+                           {"class", broken_ ? "fatal" : name_of(classify(error, true))}});
+}
+
+void Publisher::on_statistics(rd_kafka_event_t* event) {
+    // The one thing looked for is whether any broker's connection stands; parsing a document that
+    // grows with the number of partitions would cost more than all the rest of an idle worker.
+    const char* text = rd_kafka_event_stats(event);
+    show_broker(text != nullptr && std::string_view(text).find(R"("state":"UP")") != std::string_view::npos);
+}
+
+void Publisher::show_broker(bool up) {
+    status_.broker_up = up;
+    metrics_.broker_up.Set(up ? 1 : 0);
+}
+
+void Publisher::drop_queued() {
+    rd_kafka_purge(producer_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING);
+}
+
+Publishers::Publishers(KafkaSettings settings, runtime::Metrics& metrics, runtime::Status& status)
+    : settings_(std::move(settings)), metrics_(metrics), status_(status) {
+    // Judged as a whole now, not when the first session stands: some values clash only together.
+    const Producer trial(producer_conf(settings_));
+}
+
+}  // namespace oms::kafka

@@ -1,0 +1,92 @@
+#include "test/mock_cluster.hpp"
+
+#include <chrono>
+#include <memory>
+#include <set>
+
+#include "kafka/handles.hpp"
+
+namespace oms::test {
+namespace {
+
+using namespace std::chrono_literals;
+using kafka::Destroy;
+using PartitionsHandle =
+    std::unique_ptr<rd_kafka_topic_partition_list_t, Destroy<rd_kafka_topic_partition_list_destroy>>;
+using MessageHandle = std::unique_ptr<rd_kafka_message_t, Destroy<rd_kafka_message_destroy>>;
+
+constexpr auto patience = 30s;  // reached only when a test fails
+
+void set(rd_kafka_conf_t* conf, const char* key, const std::string& value) {
+    if (rd_kafka_conf_set(conf, key, value.c_str(), nullptr, 0) != RD_KAFKA_CONF_OK) throw std::logic_error(key);
+}
+
+kafka::ClientHandle consumer_at(const std::string& bootstrap) {
+    auto* conf = rd_kafka_conf_new();
+    set(conf, "bootstrap.servers", bootstrap);
+    set(conf, "group.id", "test");
+    set(conf, "enable.partition.eof", "true");
+    set(conf, "enable.auto.commit", "false");
+    set(conf, "fetch.wait.max.ms", "50");
+    return kafka::ClientHandle(rd_kafka_new(RD_KAFKA_CONSUMER, conf, nullptr, 0));
+}
+
+int partitions_of(rd_kafka_t* client, const std::string& topic) {
+    const kafka::TopicHandle handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
+    const rd_kafka_metadata_t* metadata = nullptr;
+    if (rd_kafka_metadata(client, 0, handle.get(), &metadata, 10'000) != RD_KAFKA_RESP_ERR_NO_ERROR) return 0;
+    const int count = metadata->topics[0].partition_cnt;
+    rd_kafka_metadata_destroy(metadata);
+    return count;
+}
+
+Consumed copy_of(const rd_kafka_message_t& message) {
+    Consumed copy;
+    copy.key.assign(static_cast<const char*>(message.key), message.key_len);
+    copy.payload.assign(static_cast<const char*>(message.payload), message.len);
+    copy.partition = message.partition;
+    copy.offset = message.offset;
+    rd_kafka_headers_t* headers = nullptr;
+    if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return copy;
+    const char* name = nullptr;
+    const void* value = nullptr;
+    std::size_t size = 0;
+    for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         ++i)
+        copy.headers[name] = std::string(static_cast<const char*>(value), size);
+    return copy;
+}
+
+std::vector<Consumed> read(const std::string& bootstrap, const std::string& topic, std::size_t count, bool to_the_end) {
+    const auto client = consumer_at(bootstrap);
+    rd_kafka_poll_set_consumer(client.get());
+    const int partitions = partitions_of(client.get(), topic);
+    const PartitionsHandle list(rd_kafka_topic_partition_list_new(partitions));
+    for (int p = 0; p < partitions; ++p)
+        rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), p)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_assign(client.get(), list.get());
+    std::vector<Consumed> consumed;
+    std::set<std::int32_t> ended;
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (consumed.size() < count && std::chrono::steady_clock::now() < deadline) {
+        const MessageHandle message(rd_kafka_consumer_poll(client.get(), 100));
+        if (!message) continue;
+        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) ended.insert(message->partition);
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) consumed.push_back(copy_of(*message));
+        if (to_the_end && static_cast<int>(ended.size()) == partitions) break;
+    }
+    rd_kafka_consumer_close(client.get());
+    return consumed;
+}
+
+}  // namespace
+
+std::vector<Consumed> consume(const std::string& bootstrap, const std::string& topic, std::size_t count) {
+    return read(bootstrap, topic, count, false);
+}
+
+std::vector<Consumed> consume_all(const std::string& bootstrap, const std::string& topic) {
+    return read(bootstrap, topic, static_cast<std::size_t>(-1), true);
+}
+
+}  // namespace oms::test

@@ -1,0 +1,26 @@
+// The embedded broker with a reader beside it, so that tests see what a consumer would see.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kafka/embedded_broker.hpp"
+
+namespace oms::test {
+
+struct Consumed {
+    std::string key;
+    std::string payload;
+    std::int32_t partition = 0;
+    std::int64_t offset = 0;
+    std::map<std::string, std::string> headers;
+};
+
+/// Reads a topic from its beginning until `count` messages came, or until nothing came for a long time.
+std::vector<Consumed> consume(const std::string& bootstrap, const std::string& topic, std::size_t count);
+
+/// The same until the end of every partition.
+std::vector<Consumed> consume_all(const std::string& bootstrap, const std::string& topic);
+
+}  // namespace oms::test
