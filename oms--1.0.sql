@@ -302,7 +302,7 @@ CREATE VIEW oms.outbox AS
                            FROM oms.log_life) l ON true)
     SELECT e.id, e.topic, e.key, e.type, e.payload, e.headers,
            CASE WHEN d.status = 'sent' THEN 'sent' WHEN d.status IN ('failed', 'discarded') THEN 'failed' ELSE 'pending' END AS status,
-           d.attempts, d.error, e.occurred_at AS created_at,
+           d.attempts, CASE WHEN d.status <> 'sent' THEN d.error END AS error, e.occurred_at AS created_at,
            coalesce((SELECT max(c.broker_time) FROM oms.receipt c WHERE c.event_id = e.id AND c.reader = d.reader),
                     CASE WHEN d.status = 'sent' THEN d.updated_at END) AS sent_at
     FROM oms.dead_letter d JOIN oms.event e ON e.id = d.event_id

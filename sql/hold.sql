@@ -29,7 +29,7 @@ SELECT test.fails(format($$SELECT oms.hold_order(%L, 'x', test.key())$$, test.ma
 SELECT test.fails(format($$SELECT oms.hold_order(%L, 'x', test.key())$$, test.make_order('refunded')), 'OM003', 'a refunded order cannot be held');
 SELECT test.fails(format($$SELECT oms.release_hold(%L, test.key())$$, :'a'), 'OM003', 'what is not held cannot be released');
 
--- A held order can be canceled, and remains marked.
+-- A held order can be canceled; what is final is not on hold.
 SELECT test.make_order('paid') AS b \gset
 SELECT on_hold FROM oms.hold_order(:'b', 'fraud', test.key());
 SELECT status, on_hold, refunded_minor FROM oms.cancel_order(:'b', 'fraud', test.key());

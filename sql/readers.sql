@@ -6,21 +6,6 @@
 \pset format unaligned
 \set SHOW_CONTEXT never
 
--- Appends `count` events to a stream of its own and gives the id of the last.
-CREATE FUNCTION test.append(stream text, count integer, topic text DEFAULT 'readers') RETURNS bigint LANGUAGE sql VOLATILE AS $$
-    SELECT last_id FROM oms.append_events('reader_test', stream, NULL,
-        (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('type', 'noted', 'topic', topic, 'payload', jsonb_build_object('n', n)))) FROM generate_series(1, count) n))
-$$;
--- The ids that a read hands out, in its order.
-CREATE FUNCTION test.read(reader text, most integer DEFAULT 1000) RETURNS bigint[] LANGUAGE sql VOLATILE AS $$
-    SELECT coalesce(array_agg(id), '{}') FROM oms.read_events(reader, most)
-$$;
--- The ids that the log holds behind `above`, with a topic of these tests.
-CREATE FUNCTION test.ids(above bigint, topics text[] DEFAULT '{readers}') RETURNS bigint[] LANGUAGE sql AS $$
-    SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM oms.event WHERE id > above AND topic = ANY (topics)
-$$;
-CREATE FUNCTION test.last_id() RETURNS bigint LANGUAGE sql AS 'SELECT last_value FROM oms.event_id_seq';
-
 -- Creating: twice is once, and nothing else is taken for the same.
 SELECT oms.create_reader('plain', '{readers}');
 SELECT test.equal(oms.create_reader('plain', '{readers,readers}')::text, '', 'the same reader again');

@@ -122,7 +122,7 @@ void audit(std::string_view operation, const dead_letters::Wish& wish, dead_lett
     is.text("status", after);
     audit::record({.actor = wish.actor,
                    .operation = operation,
-                   .object = pg::format("%zu dead letters", changed.size()),
+                   .object = pg::format("%zu dead letter%s", changed.size(), changed.size() == 1 ? "" : "s"),
                    .reason = wish.reason,
                    .before = was.finish(),
                    .after = is.finish()});

@@ -1,4 +1,5 @@
 // Writing rows directly: form the tuple, insert it, insert its index entries; or leave it to SQL where somebody else has a say.
+#include <algorithm>
 #include <cstring>
 
 #include "pg/catalog.hpp"
@@ -40,6 +41,29 @@ void append_names(StringInfo text, const TableDefinition& definition) {
     for (std::size_t i = 0; i < definition.columns.size(); ++i) {
         appendStringInfo(text, "%s%s", i == 0 ? "" : ", ", quote_identifier(definition.columns[i].name));
     }
+}
+
+// How many rows share a WAL record at the most. The slots are made once: each pins the tuple descriptor, and a hundred thousand pins of one descriptor
+// take the server's bookkeeping seconds to undo.
+constexpr std::size_t rows_together = 256;
+
+void insert_together(Relation relation, const RelationShape& shape, std::span<const RowValues> rows) {
+    std::span<TupleTableSlot*> slots = allocate<TupleTableSlot*>(std::min(rows.size(), rows_together));
+    for (TupleTableSlot*& slot : slots) slot = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsHeapTuple);
+    for (std::size_t done = 0; done < rows.size(); done += slots.size()) {
+        CHECK_FOR_INTERRUPTS();
+        std::span<const RowValues> part = rows.subspan(done, std::min(slots.size(), rows.size() - done));
+        for (std::size_t i = 0; i < part.size(); ++i) {
+            HeapTuple tuple = heap_form_tuple(RelationGetDescr(relation), const_cast<Datum*>(part[i].values.data()),
+                                              const_cast<bool*>(part[i].nulls.data()));
+            ExecStoreHeapTuple(tuple, slots[i], false);
+        }
+        heap_multi_insert(relation, slots.data(), static_cast<int>(part.size()), GetCurrentCommandId(true), 0, nullptr);
+        for (std::size_t i = 0; i < part.size(); ++i) {
+            insert_index_entries(relation, shape, &slots[i]->tts_tid, part[i].values.data(), part[i].nulls.data());
+        }
+    }
+    for (TupleTableSlot* slot : slots) ExecDropSingleTupleTableSlot(slot);
 }
 
 }  // namespace
@@ -92,20 +116,7 @@ void Table::insert_many(std::span<const RowValues> rows) {
         if (!shape->insert_direct) {
             for (std::size_t i = done; i < end; ++i) insert_by_sql(rows[i]);
         } else {
-            std::span<TupleTableSlot*> slots = allocate<TupleTableSlot*>(count);
-            for (std::size_t i = 0; i < count; ++i) {
-                const RowValues& row = rows[done + i];
-                slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsHeapTuple);
-                HeapTuple tuple = heap_form_tuple(RelationGetDescr(relation), const_cast<Datum*>(row.values.data()),
-                                                  const_cast<bool*>(row.nulls.data()));
-                ExecStoreHeapTuple(tuple, slots[i], false);
-            }
-            heap_multi_insert(relation, slots.data(), static_cast<int>(count), GetCurrentCommandId(true), 0, nullptr);
-            for (std::size_t i = 0; i < count; ++i) {
-                const RowValues& row = rows[done + i];
-                insert_index_entries(relation, *shape, &slots[i]->tts_tid, row.values.data(), row.nulls.data());
-                ExecDropSingleTupleTableSlot(slots[i]);
-            }
+            insert_together(relation, *shape, rows.subspan(done, count));
         }
         table_close(relation, NoLock);
         done = end;

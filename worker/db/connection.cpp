@@ -34,7 +34,7 @@ void notice(void*, const PGresult* result) noexcept {
 std::map<std::string, std::string> parameters_of(const Target& target) {
     std::map<std::string, std::string> parameters = {
         {"application_name", target.application_name},
-        {"connect_timeout", "5"},
+        {"connect_timeout", std::to_string(target.connect_timeout_s)},
         // A worker needs the primary: with several hosts it follows it.
         {"target_session_attrs", "read-write"},
         // A peer that vanished without a word is noticed within half a minute.

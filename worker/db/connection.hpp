@@ -22,6 +22,7 @@ struct Target {
     std::string conninfo;  // libpq string or URI
     std::string password;  // empty: as conninfo, environment or pgpass file say
     std::string application_name = "oms-worker";
+    int connect_timeout_s = 5;  // of each host
 };
 
 /// The statement ended because the worker is to stop.

@@ -19,6 +19,7 @@ class Numbers final : public http::DatabaseNumbers {
     Numbers(Target target, std::string reader, const runtime::Clock& clock)
         : target_(std::move(target)), reader_(std::move(reader)), clock_(clock) {
         target_.application_name = "oms-worker metrics";
+        target_.connect_timeout_s = 2;  // libpq's least: neither a scrape nor a stop waits longer for a dead host
     }
 
     std::string text() override;

@@ -1,6 +1,7 @@
 #include "kafka/publisher.hpp"
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <stdexcept>
 
@@ -10,6 +11,8 @@
 
 namespace oms::kafka {
 namespace {
+
+constexpr runtime::Clock::duration repeat_after = std::chrono::seconds(30);
 
 HeadersHandle handle_of(std::span<const Header> headers) {
     HeadersHandle handle(rd_kafka_headers_new(headers.size()));
@@ -129,6 +132,11 @@ void Publisher::on_error(rd_kafka_event_t* event) {
     }
     if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) show_broker(false);
     status_.set_trouble(text);
+    // The client repeats itself at each attempt to reconnect: during an outage one line in a while says it all.
+    const auto now = runtime::SteadyClock().now();
+    if (error == reported_ && now < reported_at_ + repeat_after) return;
+    reported_ = error;
+    reported_at_ = now;
     log::warning("kafka", {{"error", rd_kafka_err2name(error)},
                            {"text", text},
                            {"class", broken_ ? "fatal" : name_of(classify(error, true))}});

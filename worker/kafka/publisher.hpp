@@ -45,6 +45,8 @@ class Publisher final : public relay::Publisher {
     CloudEvents cloud_events_;
     std::vector<relay::Delivery> refused_;  // on the spot, answered with the next deliveries
     bool broken_ = false;
+    rd_kafka_resp_err_t reported_ = RD_KAFKA_RESP_ERR_NO_ERROR;  // the error that was logged last, and when
+    runtime::Clock::time_point reported_at_{};
 };
 
 class Publishers final : public relay::Publishers {
