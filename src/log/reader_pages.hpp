@@ -32,6 +32,7 @@ struct Reading {
     MemoryContext memory;
     Reading* next;
     Reader reader;
+    Oid positions;                       // the table that the position is stored in
     bool attached;                       // the session holds the lock; else the transaction does
     pg::SubtransactionNumber opened_in;  // of one that is not attached: whose end releases the lock
 

@@ -3,6 +3,7 @@
 
 #include "core/fingerprint.hpp"
 #include "log/reader_lives.hpp"
+#include "pg/catalog.hpp"
 #include "pg/plan.hpp"
 #include "pg/raise.hpp"
 #include "pg/wait.hpp"
@@ -14,6 +15,8 @@ namespace oms::log {
 namespace {
 
 constinit Reading* readings = nullptr;
+
+constexpr const char* positions_name = "reader_position";
 
 // How often attach looks again. A lock that is waited for cannot be given up after a while without an error.
 constexpr std::int32_t attach_pause_ms = 10;
@@ -28,8 +31,10 @@ void unlock_session(std::string_view name) {
     pg::unlock_name(pg::LockSpace::reader, lock_of(name), pg::LockStrength::exclusive, pg::LockDuration::session);
 }
 
+// DISCARD ALL takes the session's lock; DROP EXTENSION takes the reader, and one of the same name may have come since.
 bool is_owned(const Reading& reading) {
-    return pg::holds_name(pg::LockSpace::reader, lock_of(reading.reader.name), pg::LockStrength::exclusive);
+    return reading.positions == pg::relation_oid(positions_name) &&
+           pg::holds_name(pg::LockSpace::reader, lock_of(reading.reader.name), pg::LockStrength::exclusive);
 }
 
 constinit pg::Plan select_owner{
@@ -76,6 +81,7 @@ Reading& open(const StoredReader& stored, bool attached) {
         return made;
     });
     reading->memory = memory;
+    reading->positions = pg::relation_oid(positions_name);
     reading->attached = attached;
     reading->opened_in = pg::current_subtransaction();
     MemoryContext position = pg::new_context("oms reader position");
@@ -107,7 +113,7 @@ Reading& acquire(std::string_view name) {
     Reading* reading = find(name);
     if (reading != nullptr) {
         if (is_owned(*reading)) return *reading;
-        forget(*reading);  // DISCARD ALL took the session's lock
+        forget(*reading);
     }
     if (!lock_reader(name, pg::LockDuration::transaction)) raise_busy(name);
     std::optional<StoredReader> stored = load_reader(name, Purpose::move);
