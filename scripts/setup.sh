@@ -24,11 +24,11 @@ librdkafka-dev                  build  worker: the connection to Kafka, and its 
 libcli11-dev                    build  worker: command line and configuration file
 libspdlog-dev                   build  worker: log lines
 nlohmann-json3-dev              build  worker: JSON
-libxxhash-dev                   build  fast hashes in worker and benchmarks
+libcpp-httplib-dev              build  worker: health and metrics over HTTP
+prometheus-cpp-dev              build  worker: metrics in Prometheus' form
+libxxhash-dev                   build  order ids and fingerprints: the hash that routers compute too
 pkgconf                         build  names the flags of the libraries above
 postgresql-VERSION              all    the server
-postgresql-VERSION-partman      all    tests: partition maintenance by pg_partman
-postgresql-VERSION-pgtap        all    tests: assertions in SQL
 libgtest-dev                    all    unit tests
 libgmock-dev                    all    unit tests: matchers
 libbenchmark-dev                all    benchmarks of pure code
@@ -36,6 +36,7 @@ libipc-run-perl                 all    TAP tests: PostgreSQL::Test needs it, the
 python3-psycopg2                all    tests and examples from Python
 spin                            all    model checker of the doorbell protocol
 clang-format                    all    the format check
+pgbouncer                       all    worker tests: a pooler to be refused
 jq                              all    demo and tests: reads JSON
 kcat                            all    demo and tests: a Kafka consumer that is not ours
 LIST

@@ -46,8 +46,7 @@ SELECT test.equal((SELECT count(*) FROM answer a JOIN oms.create_orders(pg_temp.
 SELECT test.fails($$SELECT oms.create_orders((SELECT jsonb_agg('{}'::jsonb) FROM generate_series(1, 10001)))$$, 'OM001', '10,001 orders are too many');
 
 -- Each of what an order must have, missing or wrong in the middle of a batch: the message names the order and the member.
-SELECT (test.outcome(format('SELECT oms.create_orders(%L)', '[{"customer_id": "c", "currency": "EUR", "items": [{"sku": "a", "qty": 1, "price_minor": 1}], "idempotency_key": "m0"},' || bad || ']'))).*
-FROM unnest(ARRAY[
+SELECT o.* FROM unnest(ARRAY[
     '1', 'null', '"x"', '[]', '{}',
     '{"idempotency_key": "m1"}',
     '{"idempotency_key": "m1", "customer_id": "c"}',
@@ -63,6 +62,8 @@ FROM unnest(ARRAY[
     '{"idempotency_key": "m1", "customer_id": "c", "currency": "EUR", "items": [{"sku": "a", "qty": 1, "price_minor": 1}], "expires": 1}',
     '{"idempotency_key": "", "customer_id": "c", "currency": "EUR", "items": [{"sku": "a", "qty": 1, "price_minor": 1}]}',
     '{"idempotency_key": 1, "customer_id": "c", "currency": "EUR", "items": [{"sku": "a", "qty": 1, "price_minor": 1}]}',
-    '{"customer_id": "c", "currency": "EUR", "items": [{"sku": "a", "qty": 1, "price_minor": 1}]}']) bad;
+    '{"customer_id": "c", "currency": "EUR", "items": [{"sku": "a", "qty": 1, "price_minor": 1}]}']) WITH ORDINALITY b(bad, nth),
+    LATERAL test.outcome(format('SELECT oms.create_orders(%L)', '[{"customer_id": "c", "currency": "EUR", "items": [{"sku": "a", "qty": 1, "price_minor": 1}], "idempotency_key": "m0"},' || bad || ']')) o
+ORDER BY nth;
 SELECT count(*) FROM oms.idempotency_key WHERE key IN ('m0', 'm1');
 SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'integrity');

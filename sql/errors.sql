@@ -34,15 +34,31 @@ INSERT INTO provocation VALUES
     ('refund_exceeds_captured', format($$SELECT oms.refund_order(%L, 2501, 'x', 'k')$$, :'p')),
     ('currency_mismatch', $$SELECT oms.create_order('c', 'EUR', '[{"sku": "a", "qty": 1, "price_minor": 1, "currency": "USD"}]', 'k')$$),
     ('stream_conflict', $$SELECT oms.append_events('error', 'e', 5, '[{"type": "t", "payload": {}}]')$$),
-    ('layout_changed', $$DO 'BEGIN ALTER TABLE oms.orders RENAME total_minor TO total; PERFORM test.make_order(); END'$$),
-    ('protected_row', $$DELETE FROM oms.event$$);
-SELECT test.nothing($$SELECT name FROM oms.errors() EXCEPT SELECT name FROM provocation$$, 'every error is provoked here');
+    ('protected_row', $$DELETE FROM oms.event$$),
+    ('reader_exists', $$DO 'BEGIN PERFORM oms.create_reader(''errors'', ''{a}''); PERFORM oms.create_reader(''errors'', ''{b}''); END'$$),
+    ('position_unknown', $$DO 'BEGIN PERFORM oms.create_reader(''errors''); PERFORM oms.commit_reader(''errors'', 1); END'$$);
+-- What takes more than one session to provoke, and where that is done.
+CREATE TEMP TABLE elsewhere (name text, test text);
+INSERT INTO elsewhere VALUES
+    ('layout_changed', 'below, once nobody holds a lock on oms.orders'),
+    ('reader_busy', 'isolation: reader_ownership'),
+    ('primary_required', 'tap: standby_reads'),
+    ('too_many_unconfirmed', 'readers'),
+    ('dead_letter_state', 'dead_letters'),
+    ('restore_incomplete', 'reader_lives'),
+    ('standby_unconfirmed', 'tap: durable_reads');
+SELECT test.nothing($$SELECT name FROM oms.errors() EXCEPT (SELECT name FROM provocation UNION SELECT name FROM elsewhere)$$, 'every error is provoked');
 SELECT test.fails(statement, sqlstate, sqlstate || ' ' || name) FROM provocation JOIN oms.errors() USING (name) ORDER BY sqlstate;
 SELECT o.state, replace(replace(replace(replace(o.message, :'a', 'ORDER'), :'held', 'ORDER'), :'busy', 'ORDER'), :'p', 'ORDER') AS message, o.detail, o.hint
 FROM provocation, LATERAL test.outcome(statement) o ORDER BY o.state;
 
--- What is free of a key again, what the twin left, once the transaction has ended.
+-- Once the transaction has ended the key is free, and the tables can be changed.
 ROLLBACK PREPARED 'holds a key';
+BEGIN;
+ALTER TABLE oms.orders RENAME total_minor TO total;
+SELECT test.fails('SELECT test.make_order()', 'OM026', 'OM026 layout_changed');
+SELECT message, detail, hint FROM test.outcome('SELECT test.make_order()');
+ROLLBACK;
 SELECT replayed FROM oms.create_order('c', 'EUR', '[{"sku": "a", "qty": 1, "price_minor": 1}]', 'held-key');
 RESET oms.idempotency_wait;
 

@@ -31,10 +31,8 @@ void unlock_session(std::string_view name) {
     pg::unlock_name(pg::LockSpace::reader, lock_of(name), pg::LockStrength::exclusive, pg::LockDuration::session);
 }
 
-// DISCARD ALL takes the session's lock; DROP EXTENSION takes the reader, and one of the same name may have come since.
-bool is_owned(const Reading& reading) {
-    return reading.positions == pg::relation_oid(positions_name) &&
-           pg::holds_name(pg::LockSpace::reader, lock_of(reading.reader.name), pg::LockStrength::exclusive);
+bool is_locked(const Reading& reading) {
+    return pg::holds_name(pg::LockSpace::reader, lock_of(reading.reader.name), pg::LockStrength::exclusive);
 }
 
 constinit pg::Plan select_owner{
@@ -109,12 +107,26 @@ std::int32_t owner_of(std::string_view name) {
     return rows.empty() || rows.is_null(0, 0) ? 0 : DatumGetInt32(rows.value(0, 0));
 }
 
-Reading& acquire(std::string_view name) {
+namespace {
+
+// The state of a reader that this session still owns. DISCARD ALL takes the session's lock; DROP EXTENSION takes the reader, and one of the same
+// name may have come since.
+Reading* find_current(std::string_view name) {
     Reading* reading = find(name);
-    if (reading != nullptr) {
-        if (is_owned(*reading)) return *reading;
+    if (reading == nullptr) return nullptr;
+    if (reading->positions == pg::relation_oid(positions_name) && is_locked(*reading)) return reading;
+    if (reading->attached) {
+        detach(name);
+    } else {
         forget(*reading);
     }
+    return nullptr;
+}
+
+}  // namespace
+
+Reading& acquire(std::string_view name) {
+    if (Reading* reading = find_current(name)) return *reading;
     if (!lock_reader(name, pg::LockDuration::transaction)) raise_busy(name);
     std::optional<StoredReader> stored = load_reader(name, Purpose::move);
     if (!stored) raise_unknown(name);
@@ -122,11 +134,7 @@ Reading& acquire(std::string_view name) {
 }
 
 bool attach(std::string_view name, std::int32_t wait_ms) {
-    Reading* reading = find(name);
-    if (reading != nullptr && !is_owned(*reading)) {
-        forget(*reading);
-        reading = nullptr;
-    }
+    Reading* reading = find_current(name);
     if (reading != nullptr && reading->attached) return true;
     if (!load_reader(name, Purpose::look)) raise_unknown(name);
     pg::Deadline deadline{wait_ms};
@@ -151,9 +159,9 @@ bool attach(std::string_view name, std::int32_t wait_ms) {
 void detach(std::string_view name) {
     Reading* reading = find(name);
     if (reading == nullptr || !reading->attached) return;
-    bool owned = is_owned(*reading);
+    bool locked = is_locked(*reading);
     forget(*reading);
-    if (owned) unlock_session(name);
+    if (locked) unlock_session(name);
 }
 
 void forget(Reading& reading) {

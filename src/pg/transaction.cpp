@@ -62,6 +62,22 @@ LOCKTAG tag_of(LockSpace space, std::uint64_t name) {
     return tag;
 }
 
+// When a session ends, the server lets go of its advisory locks, but not of a lock on a relation that the session holds beyond its transactions: the bell
+// of a relay that is gone would stay taken, and every commit would pay for a NOTIFY to nobody.
+constinit LOCKTAG bell_of_this_session{};
+constinit bool bell_is_released_at_exit = false;
+
+void release_bell(int, Datum) {
+    if (version::holds_lock(bell_of_this_session, ShareLock)) LockRelease(&bell_of_this_session, ShareLock, true);
+}
+
+void release_bell_at_exit(const LOCKTAG& bell) {
+    bell_of_this_session = bell;
+    if (bell_is_released_at_exit) return;
+    before_shmem_exit(release_bell, Datum{0});
+    bell_is_released_at_exit = true;
+}
+
 LOCKMODE mode_of(LockStrength strength) {
     switch (strength) {
     case LockStrength::producer: return RowExclusiveLock;
@@ -80,6 +96,7 @@ FullTransactionId assign_transaction_id() {
 
 bool lock_name(LockSpace space, std::uint64_t name, LockStrength strength, LockDuration duration, bool wait) {
     LOCKTAG tag = tag_of(space, name);
+    if (space == LockSpace::doorbell && duration == LockDuration::session) release_bell_at_exit(tag);
     return LockAcquire(&tag, mode_of(strength), duration == LockDuration::session, !wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 

@@ -13,6 +13,7 @@
 #include "db/transaction.hpp"
 #include "test/pgbouncer.hpp"
 #include "test/postgres.hpp"
+#include "test/process.hpp"
 
 namespace oms::test {
 namespace {
@@ -143,6 +144,27 @@ TEST(Database, ARingThatCameWithAnAnswerLeavesNothingOnTheSocket) {
     pollfd socket = {source.wake_fd(), POLLIN, 0};
     EXPECT_EQ(::poll(&socket, 1, 0), 0) << "a poll here would sleep";
     EXPECT_TRUE(source.take_ring()) << "so take_ring must look into what was received before";
+}
+
+TEST(Database, ASessionThatEndsAsleepLeavesNoLockBehind) {
+    TestDatabase db;
+    runtime::Stop stop;
+    {
+        db::ReaderSettings settings{db.target(), "kafka", {}, "beginning", 30s};
+        db::EventSource source(settings, stop);
+        ASSERT_TRUE(source.attach(0ms));
+        ASSERT_TRUE(source.arm_doorbell());
+    }
+    // A doorbell held by nobody would make every producer notify for ever.
+    EXPECT_TRUE(eventually([&db] {
+        return db.ask(
+                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = "
+                   "'worker-test'") == "1";
+    }));
+    EXPECT_EQ(
+        db.ask("SELECT count(*) FROM pg_locks l WHERE NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = l.pid)"
+               " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"),
+        "0");
 }
 
 TEST(Database, ADirectSessionIsNotTakenForAPooler) {
