@@ -12,12 +12,14 @@ enum Argument : int { order_id, items, idempotency_key, expected_version, reason
 
 // Whatever an owner adds between these, an order that may still be shipped and was not yet may change its items.
 bool may_change_items(std::string_view status) {
-    return status != core::order_status::shipped && status != core::order_status::completed && !orders::is_final(status);
+    return status != core::order_status::shipped && status != core::order_status::completed &&
+           !orders::is_final(status);
 }
 
 // Also when what was paid is nothing: a free order that is paid owes nothing more.
 bool is_paid(const orders::Order& order) {
-    return order.paid_minor > 0 || order.status == core::order_status::paid || order.status == core::order_status::confirmed;
+    return order.paid_minor > 0 || order.status == core::order_status::paid ||
+           order.status == core::order_status::confirmed;
 }
 
 void write_items_changed(pg::JsonObject& json, const orders::Order& before, const orders::Order& after) {

@@ -112,15 +112,16 @@ std::int64_t checked_version(const pg::Call& call, int position) {
 }
 
 Datum stream_answer(const pg::Call& call, const log::StreamPosition& position, bool replayed) {
-    const Datum values[] = {Int64GetDatum(position.first.value), Int64GetDatum(position.last.value), Int64GetDatum(position.version),
-                            BoolGetDatum(replayed)};
+    const Datum values[] = {Int64GetDatum(position.first.value), Int64GetDatum(position.last.value),
+                            Int64GetDatum(position.version), BoolGetDatum(replayed)};
     const bool nulls[std::size(values)] = {};
     return pg::composite_result(call, values, nulls);
 }
 
 // The answer as idempotency keeps it: readable, because three numbers are cheap to write as text.
 std::string_view encode(const log::StreamPosition& position) {
-    return pg::format(INT64_FORMAT " " INT64_FORMAT " " INT64_FORMAT, position.first.value, position.last.value, position.version);
+    return pg::format(INT64_FORMAT " " INT64_FORMAT " " INT64_FORMAT, position.first.value, position.last.value,
+                      position.version);
 }
 
 log::StreamPosition decode(std::string_view answer) {

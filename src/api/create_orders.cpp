@@ -46,7 +46,8 @@ void refuse_unknown_members(const char* prefix, JsonbContainer* object) {
                                       std::string_view{"external_ref"}, std::string_view{"metadata"}};
     pg::for_each_member(object, [&](std::string_view name, const pg::JsonMember&) {
         if (std::ranges::find(known, name) == known.end()) {
-            refuse(pg::format("%.*s has an unknown member %s", static_cast<int>(std::strlen(prefix)) - 1, prefix, pg::quoted(name)),
+            refuse(pg::format("%.*s has an unknown member %s", static_cast<int>(std::strlen(prefix)) - 1, prefix,
+                              pg::quoted(name)),
                    "What is not understood is refused, so that a misspelled member is not lost.");
         }
     });

@@ -123,7 +123,8 @@ void append_conditions(Query& query, Jsonb* filter, std::span<const FilterMember
     });
 }
 
-std::int32_t checked_count(const pg::Call& call, int position, const char* name, std::int32_t fallback, std::int32_t maximum) {
+std::int32_t checked_count(const pg::Call& call, int position, const char* name, std::int32_t fallback,
+                           std::int32_t maximum) {
     std::int32_t count = call.integer(position).value_or(fallback);
     if (count >= 1 && count <= maximum) return count;
     pg::raise(pg::Error::invalid_argument, {.message = pg::format("%s must be 1 to %d", name, maximum),

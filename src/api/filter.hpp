@@ -47,7 +47,8 @@ void append_conditions(Query& query, Jsonb* filter, std::span<const FilterMember
                        std::span<const std::string_view> others = {});
 
 // An optional argument that says how many; invalid_argument when it is not in 1..maximum.
-std::int32_t checked_count(const pg::Call& call, int position, const char* name, std::int32_t fallback, std::int32_t maximum);
+std::int32_t checked_count(const pg::Call& call, int position, const char* name, std::int32_t fallback,
+                           std::int32_t maximum);
 
 [[noreturn]] void raise_bad_cursor(std::string_view cursor);
 

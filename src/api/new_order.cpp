@@ -41,7 +41,8 @@ std::string_view checked_currency(std::optional<std::string_view> currency, std:
     constexpr const char* hint = "Use an ISO 4217 code in capitals, for example EUR.";
     if (!currency) refuse(prefix, "currency", "is missing", "It is NULL.", hint);
     if (!core::is_currency(*currency)) {
-        refuse(prefix, "currency", pg::format("%s is not an ISO 4217 code", pg::quoted(*currency)), "Currencies are compared letter by letter.", hint);
+        refuse(prefix, "currency", pg::format("%s is not an ISO 4217 code", pg::quoted(*currency)),
+               "Currencies are compared letter by letter.", hint);
     }
     return *currency;
 }

@@ -81,9 +81,9 @@ void refuse_leaving_final_status(const pg::Trigger& trigger) {
         refused = orders::is_final(status);
     } else {
         status = trigger.new_text("status");
-        refused = trigger.new_flag("is_final") && std::ranges::any_of(orders::owner_transitions(), [&](const core::Transition& row) {
-                      return row.from == status;
-                  });
+        refused = trigger.new_flag("is_final") &&
+                  std::ranges::any_of(orders::owner_transitions(),
+                                      [&](const core::Transition& row) { return row.from == status; });
     }
     if (!refused) return;
     pg::raise(pg::Error::protected_row, {.message = pg::format("status %s is final", pg::quoted(status)),

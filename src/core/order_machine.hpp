@@ -100,8 +100,8 @@ struct RefundDecision {
     Refusal refusal;
     bool exceeds;  // asked for nothing, or for more than is left
     std::int64_t amount_minor, refunded_minor;
-    bool full;                  // nothing is left: the order takes the transition
-    const Transition* taken;    // when full
+    bool full;                // nothing is left: the order takes the transition
+    const Transition* taken;  // when full
 };
 
 // Finds the row for a status and an action; null if there is none. A built-in row wins over an owner's.
@@ -173,8 +173,7 @@ constexpr RefundDecision decide_refund(const OrderFacts& order, std::optional<st
     } else {
         decision.refunded_minor += amount;
         decision.full = decision.refunded_minor == order.paid_minor;
-        if (decision.full)
-            decision.taken = row;
+        if (decision.full) decision.taken = row;
     }
     return decision;
 }

@@ -12,7 +12,7 @@ namespace oms::log {
 namespace {
 
 // A scan over fewer ids costs less than asking what a transaction has been doing.
-constexpr Id rescan_max = 10'000;
+constexpr Id rescan_max = 1'000;
 
 // When a transaction that runs for long ends, the ids from its bound on are scanned once. For one that has drawn no id so far, and most of those
 // that run for long never do, the bound can follow the log.

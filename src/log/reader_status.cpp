@@ -28,7 +28,8 @@ constinit pg::Plan select_slowest{
     "LEFT JOIN pg_locks t ON l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid' "
     "AND t.virtualtransaction = l.virtualtransaction "
     "LEFT JOIN pg_prepared_xacts x ON x.transaction = t.transactionid "
-    "WHERE l.locktype = 'relation' AND l.relation = 'oms.event_id_seq'::regclass AND l.mode = 'RowExclusiveLock' AND l.granted "
+    "WHERE l.locktype = 'relation' AND l.relation = 'oms.event_id_seq'::regclass AND l.mode = 'RowExclusiveLock' AND "
+    "l.granted "
     "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "AND l.pid IS DISTINCT FROM pg_backend_pid() ORDER BY 2 LIMIT 1",
     {}};

@@ -17,7 +17,8 @@ struct Route {
     std::string_view aggregate_type, type, topic;
 };
 
-constinit pg::Plan load_routes{"SELECT aggregate_type, type, coalesce(topic, '') FROM oms.topic_route ORDER BY builtin", {}};
+constinit pg::Plan load_routes{"SELECT aggregate_type, type, coalesce(topic, '') FROM oms.topic_route ORDER BY builtin",
+                               {}};
 
 constinit MemoryContext routes_memory = nullptr;
 constinit std::span<const Route> routes{};

@@ -77,7 +77,7 @@ struct OrderEvent {
     std::string_view reason = {};
     void (*details)(pg::JsonObject& json, const Order& before, const Order& after) = nullptr;
     Jsonb* payload = nullptr;      // the caller's own, as member "data"
-    std::string_view actor = {};     // who did it, when the command was told
+    std::string_view actor = {};   // who did it, when the command was told
     const Jsonb* items = nullptr;  // as member "items"
 };
 

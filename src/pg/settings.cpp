@@ -128,12 +128,13 @@ void register_settings() {
                             &idempotency_ttl_s, 24 * 60 * 60, 60, INT_MAX / 1000, PGC_SUSET, GUC_UNIT_S, nullptr,
                             nullptr, nullptr);
     DefineCustomBoolVariable("oms.doorbell", "Wake a sleeping relay when a transaction with events commits.",
-                             "Off: what the session commits waits until the relay wakes by itself.",
-                             &doorbell, true, PGC_SUSET, 0, nullptr, nullptr, nullptr);
-    DefineCustomEnumVariable("oms.publish_after", "Which copy an event must have reached before a reader hands it out.",
-                             "The remote values wait for the synchronous standbys that synchronous_standby_names names.",
-                             &publish_after_value, static_cast<int>(PublishAfter::local), publish_after_values, PGC_USERSET, 0,
-                             nullptr, nullptr, nullptr);
+                             "Off: what the session commits waits until the relay wakes by itself.", &doorbell, true,
+                             PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable(
+        "oms.publish_after", "Which copy an event must have reached before a reader hands it out.",
+        "The remote values wait for the synchronous standbys that synchronous_standby_names names.",
+        &publish_after_value, static_cast<int>(PublishAfter::local), publish_after_values, PGC_USERSET, 0, nullptr,
+        nullptr, nullptr);
     DefineCustomStringVariable("oms.outbox_reader", "The reader whose view of the log oms.outbox shows.", nullptr,
                                &outbox_reader_text, "kafka", PGC_USERSET, 0, nullptr, nullptr, nullptr);
     DefineCustomStringVariable("oms.now_override", "A fixed time for tests; empty means the real clock.", nullptr,

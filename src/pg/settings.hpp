@@ -22,7 +22,7 @@ std::string_view causation_id();
 std::string_view traceparent();
 std::string_view actor();
 
-PublishAfter publish_after();     // which copy an event must have reached before a reader hands it out
+PublishAfter publish_after();  // which copy an event must have reached before a reader hands it out
 
 // Changes whenever one of the four texts above changes: what was built from them can be kept until then.
 std::uint64_t header_generation();

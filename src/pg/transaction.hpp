@@ -10,6 +10,9 @@ namespace oms::pg {
 // The top-level transaction's id, assigned now if it has none.
 FullTransactionId assign_transaction_id();
 
+// Raises PostgreSQL's own 25006 on a standby and in a read-only transaction.
+inline void require_writable() { PreventCommandIfReadOnly("this command of oms"); }
+
 // Makes what this command wrote visible to the next one of the same transaction.
 inline void end_of_command() { CommandCounterIncrement(); }
 
