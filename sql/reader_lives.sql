@@ -52,6 +52,7 @@ SELECT test.ok(first_event_id > :e5 AND first_event_id <= :e6, 'it begins betwee
 
 -- What the old cluster had not delivered comes first, then the new life; the position is kept as any other.
 SELECT test.equal(oldest_pending, (SELECT occurred_at FROM oms.event WHERE id = :e2), 'the status names what is pending') FROM oms.reader_status('lives');
+SELECT test.ok(position LIKE 'life 1 of the log, event %', 'and that it belongs to another life') FROM oms.reader_status('lives');
 \set VERBOSITY terse
 BEGIN;
 SELECT test.equal(test.read('lives'), ARRAY[:e2, :e5, :e6]::bigint[], 'what was not read in the old life, then the new one');

@@ -122,7 +122,7 @@ pg::RowValues row_of(const Ticket& ticket, std::string_view given_answer) {
 
 Ticket begin(std::optional<std::string_view> given_key, std::string_view operation,
              const core::Fingerprint& fingerprint) {
-    pg::require_writable();
+    pg::refuse_on_standby();
     Ticket ticket{require_key(given_key), operation, fingerprint, 0, false, {}};
     ticket.key_hash = core::key_hash(ticket.key);
     for (;;) {

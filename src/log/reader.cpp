@@ -145,7 +145,7 @@ void read_events(std::string_view name, const ReadLimits& asked, pg::RowSet& ans
         limits.bytes -= round.bytes;
         is_over = round.batch.is_fresh || limits.events <= 0 || limits.bytes <= 0;
     }
-    if (!found && reading.attached && reading.unconfirmed == 0 &&
+    if (!found && reading.attached && reading.unconfirmed == 0 && !pg::is_read_only_transaction() &&
         front(reading).from.above_id - reading.stored.cursor.from.above_id >= idle_ids_max) {
         commit_reader(name, std::nullopt);
     }

@@ -65,12 +65,13 @@ Oldest oldest_unread(const Cursor& cursor, const Topics& topics) {
     return oldest;
 }
 
-const char* position_text(const Cursor& cursor) {
-    if (!cursor.paging)
-        return pg::format("event " INT64_FORMAT " (snapshot %s)", cursor.from.above_id,
-                          snapshot_text(cursor.from).data());
-    return pg::format("event " INT64_FORMAT " (snapshot %s to %s)", cursor.page_id, snapshot_text(cursor.from).data(),
-                      snapshot_text(cursor.to).data());
+const char* position_text(const Cursor& cursor, Life current) {
+    const char* from = snapshot_text(cursor.from).data();
+    const char* text = cursor.paging ? pg::format("event " INT64_FORMAT " (snapshot %s to %s)", cursor.page_id, from,
+                                                  snapshot_text(cursor.to).data())
+                                     : pg::format("event " INT64_FORMAT " (snapshot %s)", cursor.from.above_id, from);
+    // The reader still has to finish what another cluster wrote.
+    return cursor.life == current.number ? text : pg::format("life %d of the log, %s", cursor.life, text);
 }
 
 }  // namespace
@@ -81,6 +82,7 @@ void report_readers(std::optional<std::string_view> name, pg::RowSet& answer) {
     if (readers.empty()) return;
     pg::Result slowest = select_slowest.run(pg::Access::reads, {});
     Id drawn = event_ids().last();
+    Life life = peek_at_life();
     for (std::size_t i = 0; i < readers.count; ++i) {
         std::string_view reader = pg::text_view(readers.value(i, 0));
         std::optional<StoredReader> stored = load_reader(reader, Purpose::look);
@@ -101,7 +103,7 @@ void report_readers(std::optional<std::string_view> name, pg::RowSet& answer) {
             TimestampTzGetDatum(oldest.occurred_at),
             delayed ? slowest.value(0, 0) : Datum{0},
             delayed ? slowest.value(0, 1) : Datum{0},
-            pg::text_datum(position_text(cursor)),
+            pg::text_datum(position_text(cursor, life)),
             readers.value(i, 2),
         };
         const bool nulls[] = {

@@ -229,6 +229,8 @@ Relation Table::open(std::int64_t routing_value, LOCKMODE mode, const RelationSh
         }
         std::uint64_t changes = changes_;
         Destination destination = route(parent, routing_value);
+        parent_watches_insert_ = insert_is_watched(parent->trigdesc);
+        parent_watches_update_ = update_is_watched(parent->trigdesc);
         table_close(parent, NoLock);
         if (!OidIsValid(destination.partition)) {
             raise(Error::layout_changed,

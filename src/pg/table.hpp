@@ -166,6 +166,9 @@ class Table {
     Oid oid_ = InvalidOid;
     std::uint64_t changes_ = 0;
     Route route_;
+    // Triggers for statements are on the parent alone. As true as route_: a change to the parent makes the next open() look again.
+    bool parent_watches_insert_ = false;
+    bool parent_watches_update_ = false;
     Oid describing_ = InvalidOid;  // the relation that shape_of() is looking at
     bool description_is_stale_ = false;
     std::array<RelationShape, shapes_cached> shapes_{};

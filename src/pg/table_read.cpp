@@ -50,6 +50,7 @@ bool Table::find(std::span<const Datum> key, RowLock lock, Row& row) {
     const RelationShape* opened;
     row.relation_ = open(routing, lock == RowLock::for_update ? RowExclusiveLock : AccessShareLock, &opened);
     row.shape_ = *opened;
+    if (parent_watches_update_) row.shape_.update_direct = false;
     const IndexShape* shape = nullptr;
     for (int i = 0; i < row.shape_.index_count; ++i) {
         if (row.shape_.indexes[static_cast<std::size_t>(i)].is_key)

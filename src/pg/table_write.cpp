@@ -80,7 +80,7 @@ void Table::insert(const RowValues& row) {
     require_complete(row);
     const RelationShape* shape;
     Relation relation = open(routing_value(definition_, row), RowExclusiveLock, &shape);
-    if (shape->insert_direct) {
+    if (shape->insert_direct && !parent_watches_insert_) {
         HeapTuple tuple = heap_form_tuple(RelationGetDescr(relation), const_cast<Datum*>(row.values.data()),
                                           const_cast<bool*>(row.nulls.data()));
         heap_insert(relation, tuple, GetCurrentCommandId(true), 0, nullptr);
@@ -113,7 +113,7 @@ void Table::insert_many(std::span<const RowValues> rows) {
         } while (end < rows.size());
 
         std::size_t count = end - done;
-        if (!shape->insert_direct) {
+        if (!shape->insert_direct || parent_watches_insert_) {
             for (std::size_t i = done; i < end; ++i) insert_by_sql(rows[i]);
         } else {
             insert_together(relation, *shape, rows.subspan(done, count));

@@ -90,7 +90,7 @@ LOCKMODE mode_of(LockStrength strength) {
 
 FullTransactionId assign_transaction_id() {
     // On a standby the server itself would call this an internal error.
-    require_writable();
+    PreventCommandIfReadOnly("this command of oms");
     return GetTopFullTransactionId();
 }
 

@@ -10,14 +10,16 @@ namespace oms::pg {
 // The top-level transaction's id, assigned now if it has none.
 FullTransactionId assign_transaction_id();
 
-// Raises PostgreSQL's own 25006 on a standby and in a read-only transaction.
-inline void require_writable() { PreventCommandIfReadOnly("this command of oms"); }
+// Raises PostgreSQL's own 25006 on a standby, where not even the lock for a look at an idempotency key can be had.
+inline void refuse_on_standby() { PreventCommandDuringRecovery("this command of oms"); }
 
 // Makes what this command wrote visible to the next one of the same transaction.
 inline void end_of_command() { CommandCounterIncrement(); }
 
 // True under REPEATABLE READ and SERIALIZABLE: the snapshot was taken once, for the whole transaction.
 inline bool has_transaction_snapshot() { return IsolationUsesXactSnapshot(); }
+
+inline bool is_read_only_transaction() { return XactReadOnly; }
 
 // The kinds of names that are locked. They live in the advisory lock space under a number of their own, so that no
 // application's pg_advisory_lock() can collide with them; but for the doorbell, which is a lock on the view oms.doorbell.
