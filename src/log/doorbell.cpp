@@ -28,15 +28,12 @@ void ring() {
     if (!relays_are_awake) pg::notify(channel);
 }
 
-void forget() { has_something_to_deliver = false; }
+void forget(pg::Ending) { has_something_to_deliver = false; }
 
 }  // namespace
 
 void ring_at_commit() { has_something_to_deliver = true; }
 
-void install_doorbell() {
-    pg::before_commit(ring);
-    pg::after_transaction(forget);
-}
+void install_doorbell() { pg::watch_transactions({.before_commit = ring, .ended = forget}); }
 
 }  // namespace oms::log

@@ -16,15 +16,19 @@
 extern "C" {
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/nbtree.h"
 #include "access/relation.h"
+#include "access/subtrans.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am_d.h"
@@ -33,6 +37,7 @@ extern "C" {
 #include "catalog/pg_collation_d.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "commands/extension.h"
@@ -50,12 +55,19 @@ extern "C" {
 #include "nodes/execnodes.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
+#include "replication/syncrep.h"
+#include "replication/walsender.h"
+#include "replication/walsender_private.h"
+#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/json.h"
@@ -95,16 +107,17 @@ extern "C" {
 
 namespace oms::pg::version {
 
-// heap_update() reports in different ways whether the new version needs index entries of its own.
-inline TM_Result update(Relation relation, ItemPointer tid, HeapTuple tuple, CommandId command, TM_FailureData* failure,
-                        bool* needs_index_entries) {
+// heap_update() reports in different ways whether the new version needs index entries of its own. Without `wait` a row that somebody else
+// has is TM_BeingModified.
+inline TM_Result update(Relation relation, ItemPointer tid, HeapTuple tuple, CommandId command, bool wait,
+                        TM_FailureData* failure, bool* needs_index_entries) {
     LockTupleMode mode;
 #if PG_VERSION_NUM >= 160000
     TU_UpdateIndexes which;
-    TM_Result result = heap_update(relation, tid, tuple, command, InvalidSnapshot, true, failure, &mode, &which);
+    TM_Result result = heap_update(relation, tid, tuple, command, InvalidSnapshot, wait, failure, &mode, &which);
     *needs_index_entries = which != TU_None;
 #else
-    TM_Result result = heap_update(relation, tid, tuple, command, InvalidSnapshot, true, failure, &mode);
+    TM_Result result = heap_update(relation, tid, tuple, command, InvalidSnapshot, wait, failure, &mode);
     *needs_index_entries = !HeapTupleIsHeapOnly(tuple);
 #endif
     return result;
@@ -126,6 +139,23 @@ inline Relation open_index_of_locked_table(Oid index) {
     return index_open(index, RowExclusiveLock);
 #else
     return index_open(index, NoLock);
+#endif
+}
+
+inline XLogRecPtr flushed_until() {
+#if PG_VERSION_NUM >= 150000
+    return GetFlushRecPtr(nullptr);
+#else
+    return GetFlushRecPtr();
+#endif
+}
+
+// Says whether this session holds the lock in this mode, be it for the session or for the transaction.
+inline bool holds_lock(const LOCKTAG& tag, LOCKMODE mode) {
+#if PG_VERSION_NUM >= 170000
+    return LockHeldByMe(&tag, mode, false);
+#else
+    return LockHeldByMe(&tag, mode);
 #endif
 }
 

@@ -36,6 +36,7 @@ namespace settings {
 
 constinit bool idempotency_wait = true;
 constinit int idempotency_ttl_s = 24 * 60 * 60;
+constinit bool durable_claims = false;
 constinit bool doorbell = true;
 
 namespace {
@@ -116,6 +117,10 @@ void register_settings() {
     DefineCustomIntVariable("oms.idempotency_ttl", "How long the answer to an idempotency key is kept.", nullptr,
                             &idempotency_ttl_s, 24 * 60 * 60, 60, INT_MAX / 1000, PGC_SUSET, GUC_UNIT_S, nullptr,
                             nullptr, nullptr);
+    DefineCustomBoolVariable("oms.durable_claims",
+                             "A transaction that only claims tasks waits for the disk when it commits.",
+                             "Off: a claim that a crash undoes is as if it had never been made.", &durable_claims,
+                             false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     DefineCustomBoolVariable("oms.doorbell", "Wake a sleeping relay when a transaction with events commits.", nullptr,
                              &doorbell, true, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomStringVariable("oms.now_override", "A fixed time for tests; empty means the real clock.", nullptr,
@@ -127,6 +132,8 @@ void register_settings() {
     EmitWarningsOnPlaceholders("oms");
 #endif
 }
+
+bool now_is_fixed() { return settings::now_is_overridden; }
 
 std::int64_t now_us() { return settings::now_is_overridden ? settings::overridden_now : GetCurrentTimestamp(); }
 

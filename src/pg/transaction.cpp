@@ -1,29 +1,50 @@
 // Locks on names, commit callbacks, NOTIFY.
 #include "pg/transaction.hpp"
 
+#include <array>
+#include <span>
+
 namespace oms::pg {
 
 namespace {
 
-constinit TransactionCallback commit_callback = nullptr;
-constinit TransactionCallback end_callback = nullptr;
+constexpr std::size_t watchers_max = 8;
+constinit std::array<TransactionWatcher, watchers_max> watchers{};
+constinit std::size_t watchers_count = 0;
+
+std::span<const TransactionWatcher> registered() { return {watchers.data(), watchers_count}; }
+
+void tell_ended(Ending ending) {
+    for (const TransactionWatcher& watcher : registered()) {
+        if (watcher.ended != nullptr) watcher.ended(ending);
+    }
+}
 
 void transaction_event(XactEvent event, void*) {
     switch (event) {
     case XACT_EVENT_PRE_COMMIT:
-        if (commit_callback != nullptr) commit_callback();
+        for (const TransactionWatcher& watcher : registered()) {
+            if (watcher.before_commit != nullptr) watcher.before_commit();
+        }
         break;
-    case XACT_EVENT_COMMIT:
-    case XACT_EVENT_ABORT:
-    case XACT_EVENT_PREPARE:
-        if (end_callback != nullptr) end_callback();
+    case XACT_EVENT_PRE_PREPARE:
+        for (const TransactionWatcher& watcher : registered()) {
+            if (watcher.before_prepare != nullptr) watcher.before_prepare();
+        }
         break;
+    case XACT_EVENT_COMMIT: tell_ended(Ending::committed); break;
+    case XACT_EVENT_ABORT: tell_ended(Ending::rolled_back); break;
+    case XACT_EVENT_PREPARE: tell_ended(Ending::prepared); break;
     default: break;
     }
 }
 
-void register_once() {
-    if (commit_callback == nullptr && end_callback == nullptr) RegisterXactCallback(transaction_event, nullptr);
+void subtransaction_event(SubXactEvent event, SubTransactionId ended, SubTransactionId parent, void*) {
+    if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB) return;
+    Ending ending = event == SUBXACT_EVENT_COMMIT_SUB ? Ending::committed : Ending::rolled_back;
+    for (const TransactionWatcher& watcher : registered()) {
+        if (watcher.subtransaction_ended != nullptr) watcher.subtransaction_ended(ending, ended, parent);
+    }
 }
 
 LOCKTAG tag_of(LockSpace space, std::uint64_t name) {
@@ -59,14 +80,17 @@ void unlock_name(LockSpace space, std::uint64_t name, LockStrength strength, Loc
     LockRelease(&tag, mode_of(strength), duration == LockDuration::session);
 }
 
-void before_commit(TransactionCallback callback) {
-    register_once();
-    commit_callback = callback;
+bool holds_name(LockSpace space, std::uint64_t name, LockStrength strength) {
+    return version::holds_lock(tag_of(space, name), mode_of(strength));
 }
 
-void after_transaction(TransactionCallback callback) {
-    register_once();
-    end_callback = callback;
+void watch_transactions(const TransactionWatcher& watcher) {
+    if (watchers_count == watchers_max) elog(ERROR, "more than %zu rooms watch transactions", watchers_max);
+    if (watchers_count == 0) {
+        RegisterXactCallback(transaction_event, nullptr);
+        RegisterSubXactCallback(subtransaction_event, nullptr);
+    }
+    watchers[watchers_count++] = watcher;
 }
 
 void notify(const char* channel) { Async_Notify(channel, ""); }

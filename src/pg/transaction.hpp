@@ -18,7 +18,17 @@ inline bool has_transaction_snapshot() { return IsolationUsesXactSnapshot(); }
 
 // The kinds of names that are locked. They live in the advisory lock space under a number of their own, so that no
 // application's pg_advisory_lock() can collide with them.
-enum class LockSpace : std::uint16_t { idempotency_key = 0x4F01, doorbell = 0x4F02, stream = 0x4F03, reader = 0x4F04 };
+enum class LockSpace : std::uint16_t {
+    idempotency_key = 0x4F01,
+    doorbell = 0x4F02,
+    stream = 0x4F03,
+    reader = 0x4F04,
+    life = 0x4F05,
+    queue = 0x4F06,        // the claimers' doorbell
+    clock = 0x4F07,        // the clock's doorbell
+    task_owner = 0x4F08,   // held by a session for as long as its leases shall live
+    queue_limit = 0x4F09,  // who counts the leases of a limited queue
+};
 // exclusive: one holder. The other two are the doorbell's pair: any number of holders of the same kind, none of the other.
 enum class LockStrength : unsigned char { exclusive, producer, sleeper };
 enum class LockDuration : bool { transaction, session };
@@ -27,11 +37,26 @@ enum class LockDuration : bool { transaction, session };
 bool lock_name(LockSpace space, std::uint64_t name, LockStrength strength, LockDuration duration, bool wait);
 void unlock_name(LockSpace space, std::uint64_t name, LockStrength strength, LockDuration duration);
 
-// Registers what runs in the committing transaction before the commit is written (never at PREPARE TRANSACTION, never in an abort), and
-// what runs when the transaction has ended either way. Called once each, from _PG_init.
-using TransactionCallback = void (*)();
-void before_commit(TransactionCallback callback);
-void after_transaction(TransactionCallback callback);
+// Says whether this session holds the lock, for itself or for its transaction. Session locks can go without notice: DISCARD ALL.
+bool holds_name(LockSpace space, std::uint64_t name, LockStrength strength);
+
+enum class Ending : unsigned char { committed, rolled_back, prepared };
+using SubtransactionNumber = SubTransactionId;
+
+// The innermost subtransaction that is open; the top-level transaction counts as one.
+inline SubtransactionNumber current_subtransaction() { return GetCurrentSubTransactionId(); }
+
+// What a room does at the turns of a transaction's life. before_commit runs in the committing transaction before the commit is written (never
+// at PREPARE TRANSACTION, never in an abort), before_prepare at PREPARE TRANSACTION; both may raise. The others must not.
+struct TransactionWatcher {
+    void (*before_commit)() = nullptr;
+    void (*before_prepare)() = nullptr;
+    void (*ended)(Ending ending) = nullptr;
+    void (*subtransaction_ended)(Ending ending, SubtransactionNumber ended, SubtransactionNumber parent) = nullptr;
+};
+
+// Called once for each room, from _PG_init.
+void watch_transactions(const TransactionWatcher& watcher);
 
 // NOTIFY with an empty payload, delivered when the transaction has committed.
 void notify(const char* channel);

@@ -14,6 +14,7 @@ class Trigger {
 
     const char* relation_name() const;
     bool has_new() const;
+    bool is_insert() const;
     // A boolean column of the old or new row; false when there is no such row, or the column is NULL.
     bool old_flag(const char* column) const;
     bool new_flag(const char* column) const;
