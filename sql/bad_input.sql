@@ -4,14 +4,20 @@
 \pset format unaligned
 \set SHOW_CONTEXT never
 
-SELECT test.make_order('paid') AS paid \gset
+SELECT test.make_order('paid') AS paid, test.make_order() AS unpaid \gset
+SELECT oms.define_saga('bad-input', '{"steps": [{"name": "ask", "kind": "wait", "signal": "answer", "deadline_ms": 3600000}]}') > 0 AS defined;
+SELECT saga_id FROM oms.start_saga('bad-input', '{}', test.key()) \gset
 CREATE TEMP TABLE before AS SELECT (SELECT count(*) FROM oms.orders) AS orders, (SELECT count(*) FROM oms.event) AS events, (SELECT count(*) FROM oms.idempotency_key) AS keys;
 
 -- The arguments of every function that somebody may call, each with a value that is good for a start.
 CREATE TEMP TABLE argument AS
 SELECT p.oid AS function, p.proname AS name, a.nth::int, a.arg, p.proargtypes[a.nth - 1]::regtype AS type, a.nth > p.pronargs - p.pronargdefaults AS optional,
        CASE
-           WHEN a.arg = 'order_id' THEN quote_literal(:'paid')
+           WHEN a.arg = 'order_id' AND p.proname = 'authorize_payment' THEN quote_literal(:'unpaid')
+           WHEN a.arg IN ('order_id', 'payment_id') THEN quote_literal(:'paid')
+           WHEN a.arg = 'saga_id' THEN quote_literal(:'saga_id')
+           WHEN a.arg = 'definition' AND p.proname = 'start_saga' THEN quote_literal('bad-input')
+           WHEN a.arg IN ('payload', 'data') THEN quote_literal('{}')
            WHEN a.arg = 'items' THEN quote_literal('[{"sku": "a", "qty": 1, "price_minor": 2500}]')
            WHEN a.arg = 'orders' THEN quote_literal('[]')
            WHEN a.arg = 'events' THEN quote_literal('[{"type": "t", "payload": {}}]')

@@ -15,7 +15,8 @@ BEGIN;
 SELECT replayed FROM oms.create_order('c', 'EUR', '[{"sku": "a", "qty": 1, "price_minor": 1}]', 'held-key');
 PREPARE TRANSACTION 'holds a key';
 SET oms.idempotency_wait = off;
-SELECT test.make_order() AS a, test.make_order('paid') AS p, test.make_order('paid') AS busy, test.make_order() AS held \gset
+SELECT test.make_order() AS a, test.make_order('paid') AS p, test.make_order('paid') AS busy, test.make_order() AS held, test.make_order() AS short \gset
+SELECT count(oms.amend_order(:'short', '[{"sku": "unheard-of", "qty": 1, "price_minor": 1}]', test.key()));
 SELECT on_hold FROM oms.hold_order(:'held', 'x', test.key());
 SELECT status FROM oms.advance_order(:'a', 'cancel', 'used-key');
 UPDATE oms.orders SET pending_action = 'refunding' WHERE order_id = :'busy';
@@ -36,6 +37,7 @@ INSERT INTO provocation VALUES
     ('stream_conflict', $$SELECT oms.append_events('error', 'e', 5, '[{"type": "t", "payload": {}}]')$$),
     ('protected_row', $$DELETE FROM oms.event$$),
     ('reader_exists', $$DO 'BEGIN PERFORM oms.create_reader(''errors'', ''{a}''); PERFORM oms.create_reader(''errors'', ''{b}''); END'$$),
+    ('insufficient_stock', format($$SELECT oms.reserve(%L, 'k')$$, :'short')),
     ('position_unknown', $$DO 'BEGIN PERFORM oms.create_reader(''errors''); PERFORM oms.commit_reader(''errors'', 1); END'$$);
 -- What takes more than one session to provoke, and where that is done.
 CREATE TEMP TABLE elsewhere (name text, test text);
@@ -46,10 +48,14 @@ INSERT INTO elsewhere VALUES
     ('too_many_unconfirmed', 'readers'),
     ('dead_letter_state', 'dead_letters'),
     ('restore_incomplete', 'reader_lives'),
+    ('payment_declined', 'payments'),
+    ('payment_indeterminate', 'payments'),
+    ('saga_not_resumable', 'saga_undo'),
+    ('task_lease_lost', 'tasks'),
     ('standby_unconfirmed', 'tap: durable_reads');
 SELECT test.nothing($$SELECT name FROM oms.errors() EXCEPT (SELECT name FROM provocation UNION SELECT name FROM elsewhere)$$, 'every error is provoked');
 SELECT test.fails(statement, sqlstate, sqlstate || ' ' || name) FROM provocation JOIN oms.errors() USING (name) ORDER BY sqlstate;
-SELECT o.state, replace(replace(replace(replace(o.message, :'a', 'ORDER'), :'held', 'ORDER'), :'busy', 'ORDER'), :'p', 'ORDER') AS message, o.detail, o.hint
+SELECT o.state, replace(replace(replace(replace(replace(o.message, :'a', 'ORDER'), :'short', 'ORDER'), :'held', 'ORDER'), :'busy', 'ORDER'), :'p', 'ORDER') AS message, o.detail, o.hint
 FROM provocation, LATERAL test.outcome(statement) o ORDER BY o.state;
 
 -- Once the transaction has ended the key is free, and the tables can be changed.

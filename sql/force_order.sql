@@ -46,3 +46,22 @@ SELECT status FROM oms.force_order(:'p', 'paid', 'rolled back', 'eve', test.key(
 ROLLBACK;
 SELECT test.equal(array_agg(DISTINCT actor ORDER BY actor), '{ann,bob}'::text[], 'the audit has what was done, and only that') FROM oms.audit;
 SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'integrity');
+
+-- The goods follow as far as they can: what is done with them keeps none reserved, and none go back while money is held.
+SELECT oms.set_stock('FORCE-1', 10, test.key()) IS NULL AS set;
+CREATE FUNCTION pg_temp.with_goods() RETURNS uuid LANGUAGE sql VOLATILE AS $$
+    SELECT (oms.reserve(order_id, test.key())).order_id FROM oms.create_order('c', 'EUR', '[{"sku": "FORCE-1", "qty": 3, "price_minor": 5}]', test.key())
+$$;
+SELECT pg_temp.with_goods() AS lost, pg_temp.with_goods() AS sent \gset
+SELECT status FROM oms.force_order(:'lost', 'canceled', 'lost', 'ann', test.key());
+SELECT status FROM oms.force_order(:'sent', 'shipped', 'sent by hand', 'ann', test.key());
+SELECT on_hand, reserved FROM oms.stock WHERE sku = 'FORCE-1';
+-- An order that a saga is at work for is not forced.
+SELECT order_id AS busy FROM oms.create_order('c', 'EUR', '[{"sku": "FORCE-1", "qty": 1, "price_minor": 5}]', test.key()) \gset
+SELECT status, pending_action FROM oms.pay_order(:'busy', test.key(), '{"queue": "forced"}');
+SELECT state, replace(message, :'busy', 'ORDER') AS message, regexp_replace(detail, '\d+', 'N', 'g') AS detail, hint
+FROM test.outcome(format($$SELECT oms.force_order(%L, 'canceled', 'because', 'ann', test.key())$$, :'busy'));
+SELECT pending_action FROM oms.cancel_order(:'busy', 'no longer wanted', test.key());
+SELECT count(oms.fail_task(task_id, lease_epoch, 'card expired', false)) FROM oms.claim_tasks('forced', 10);
+SELECT status FROM oms.saga WHERE key = :'busy';
+SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'integrity');

@@ -20,9 +20,13 @@ INSERT INTO call VALUES
     ('hold_order', 'paid', $$oms.hold_order(%L, 'because', 'twice-hold')$$),
     ('release_hold', 'held', $$oms.release_hold(%L, 'twice-release')$$),
     ('amend_order', 'pending', $$oms.amend_order(%L, '[{"sku": "b", "qty": 1, "price_minor": 1}]', 'twice-amend')$$),
+    ('reserve', 'pending', $$oms.reserve(%L, 'twice-reserve', interval '1 hour')$$),
+    ('release', 'goods held', $$oms.release(%L, 'because', 'twice-release-goods')$$),
+    ('pay_order', 'pending', $$oms.pay_order(%L, 'twice-pay')$$),
     ('force_order', 'paid', $$oms.force_order(%L, 'shipped', 'because', 'ann', 'twice-force')$$);
 SELECT test.nothing($$SELECT function FROM oms.api JOIN pg_proc p ON p.oid = to_regprocedure('oms.' || function)
     WHERE p.prorettype = 'oms.order_state'::regtype AND p.proname NOT IN (SELECT name FROM call)$$, 'every order command is in this test');
+SELECT count(oms.set_stock(sku, 100, test.key())) FROM unnest('{SKU-1,SKU-2}'::text[]) sku;
 CREATE TEMP TABLE twice (name text, nth int, answer oms.order_state, events bigint);
 DO $$
 DECLARE
@@ -32,25 +36,31 @@ DECLARE
 BEGIN
     FOR c IN SELECT * FROM call LOOP
         IF c.state IS NOT NULL THEN
-            id := test.make_order(CASE c.state WHEN 'held' THEN 'paid' ELSE c.state END);
+            id := test.make_order(CASE c.state WHEN 'held' THEN 'paid' WHEN 'goods held' THEN 'pending' ELSE c.state END);
             IF c.state = 'held' THEN PERFORM oms.hold_order(id, 'x', test.key()); END IF;
+            IF c.state = 'goods held' THEN PERFORM oms.reserve(id, test.key()); END IF;
         END IF;
         FOR nth IN 1..2 LOOP
             PERFORM set_config('oms.now_override', (timestamptz '2026-03-01 10:00:00+00' + nextval('clock') * interval '1 us')::text, false);
             EXECUTE 'SELECT * FROM ' || format(c.statement, id) INTO answer;
             INSERT INTO twice SELECT c.name, nth, answer, count(*) FROM oms.event WHERE aggregate_id = (answer).order_id::text;
-            PERFORM oms.force_order((answer).order_id, 'completed', 'moves on', 'ann', test.key());
+            -- An order that its saga has can be canceled alone.
+            IF c.name <> 'pay_order' THEN
+                PERFORM oms.force_order((answer).order_id, 'completed', 'moves on', 'ann', test.key());
+            ELSIF nth = 1 THEN
+                PERFORM oms.cancel_order((answer).order_id, 'moves on', test.key());
+            END IF;
         END LOOP;
     END LOOP;
 END $$;
-SELECT test.equal(count(*), 11::bigint, 'every command was called twice') FROM twice WHERE nth = 2;
+SELECT test.equal(count(*), 14::bigint, 'every command was called twice') FROM twice WHERE nth = 2;
 SELECT test.nothing($$SELECT * FROM twice WHERE (answer).replayed <> (nth = 2)$$, 'the second answer says that it is one');
 SELECT test.nothing($$SELECT a.name FROM twice a JOIN twice b USING (name) WHERE a.nth = 1 AND b.nth = 2
     AND record_send(ROW((a.answer).order_id, (a.answer).status, (a.answer).version, (a.answer).customer_id, (a.answer).currency, (a.answer).total_minor, (a.answer).paid_minor,
         (a.answer).refunded_minor, (a.answer).on_hold, (a.answer).pending_action, (a.answer).created_at, (a.answer).updated_at))
      <> record_send(ROW((b.answer).order_id, (b.answer).status, (b.answer).version, (b.answer).customer_id, (b.answer).currency, (b.answer).total_minor, (b.answer).paid_minor,
         (b.answer).refunded_minor, (b.answer).on_hold, (b.answer).pending_action, (b.answer).created_at, (b.answer).updated_at))$$, 'and is the first, byte for byte');
-SELECT test.nothing($$SELECT * FROM twice a JOIN twice b USING (name) WHERE a.nth = 1 AND b.nth = 2 AND b.events <> a.events + 1$$, 'nothing happened but what was done in between');
+SELECT test.nothing($$SELECT * FROM twice a JOIN twice b USING (name) WHERE a.nth = 1 AND b.nth = 2 AND name <> 'pay_order' AND b.events <> a.events + 1$$, 'nothing happened but what was done in between');
 RESET oms.now_override;
 
 -- Another request under the key: another argument, another order, another command. What the caller wrote differently and means the same is the same.
@@ -67,9 +77,12 @@ SELECT test.fails(format(call, :'a', :'b'), 'OM008', what) FROM (VALUES
     ($$SELECT oms.hold_order(%1$L, 'reserve', 'one')$$, 'another command')) v(call, what);
 SELECT o.detail FROM test.outcome(format($$SELECT oms.hold_order(%L, 'x', 'one')$$, :'a')) o;
 SELECT o.detail FROM test.outcome(format($$SELECT oms.advance_order(%L, 'pay', 'one')$$, :'a')) o;
--- A named form and the primitive are one command.
-SELECT status, replayed FROM oms.cancel_order(:'b', 'why', 'same');
-SELECT status, replayed FROM oms.advance_order(:'b', 'cancel', 'same', reason => 'why');
+-- A named form and the primitive are one command, where the named form does nothing else.
+SELECT test.make_order('confirmed') AS s \gset
+SELECT status, replayed FROM oms.ship_order(:'s', 'same');
+SELECT status, replayed FROM oms.advance_order(:'s', 'ship', 'same');
+SELECT status, replayed FROM oms.cancel_order(:'b', 'why', 'same-cancel');
+SELECT test.fails(format($$SELECT oms.advance_order(%L, 'cancel', 'same-cancel', reason => 'why')$$, :'b'), 'OM008', 'cancel_order may do more than the transition');
 
 -- Keys are compared byte by byte, and have 1 to 255 bytes.
 SELECT order_id IS NOT NULL AS made, replayed FROM oms.create_order('c', 'EUR', '[{"sku": "a", "qty": 1, "price_minor": 1}]', 'Key');

@@ -1,9 +1,16 @@
 // The module's door: what happens when the server loads the library. Nothing else belongs here.
+#include "api/fulfilment.hpp"
 #include "idempotency/idempotency.hpp"
 #include "log/log.hpp"
 #include "orders/orders.hpp"
+#include "payments/payments.hpp"
 #include "pg/catalog.hpp"
+#include "pg/relaxed_commit.hpp"
 #include "pg/settings.hpp"
+#include "stock/stock.hpp"
+#include "saga/saga.hpp"
+#include "tasks/tasks.hpp"
+#include "timers/timers.hpp"
 
 #include "pg/poison.hpp"
 
@@ -26,10 +33,28 @@ void _PG_init(void) {
     pg::watch(log::stream_table());
     pg::watch(log::life_table());
     pg::watch(idempotency::table());
+    pg::watch(stock::table());
+    pg::watch(stock::reservation_table());
+    pg::watch(payments::table());
+    pg::watch(payments::operation_table());
+    pg::watch(payments::refund_table());
+    pg::watch(payments::ledger_table());
+    pg::watch(tasks::table());
+    pg::watch(timers::table());
+    pg::watch(saga::table());
+    pg::watch(saga::step_table());
     pg::on_relation_change(orders::rules_changed);
     pg::on_relation_change(log::routes_changed);
     pg::on_relation_change(log::lives_changed);
+    pg::on_relation_change(tasks::relation_changed);
+    pg::on_relation_change(timers::relation_changed);
+    pg::on_relation_change(saga::definitions_changed);
     log::install_doorbell();
     log::install_readers();
+    saga::watch_transactions();
+    saga::on_lock_order(api::lock_order);
+    tasks::install();
+    timers::install();
+    pg::install_relaxed_commit();
 }
 }

@@ -1,4 +1,5 @@
 // oms.amend_order: other items, as long as nothing is shipped; once money is involved, for the same total.
+#include "api/goods.hpp"
 #include "api/request.hpp"
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
@@ -53,6 +54,7 @@ OMS_FUNCTION(oms_amend_order) {
             orders::replace_items(order, list.items);
             change.next.total_minor = list.total_minor;
             change.say({.type = "order.amended", .reason = why, .details = write_items_changed, .items = given});
+            exchange_goods(order, change);
         });
 }
 

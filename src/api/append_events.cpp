@@ -94,12 +94,16 @@ std::span<const log::StreamEvent> parse_events(Jsonb* list) {
     return events;
 }
 
+// Their seq belongs to rows of their own, or their history is the commands' alone to write.
+constexpr std::array protected_types{orders::aggregate_type, std::string_view{"payment"}, std::string_view{"stock"}};
+
 std::string_view checked_type(const pg::Call& call, int position) {
     std::string_view type = required_bounded_text(call, position, "aggregate_type", name_bytes_max);
-    if (type != orders::aggregate_type) return type;
-    pg::raise(pg::Error::protected_row, {.message = "streams of type \"order\" are written by the order commands",
-                                         .detail = "Their seq belongs to the order's row.",
-                                         .hint = "Use a type of your own, for example \"order_note\"."});
+    if (std::ranges::find(protected_types, type) == protected_types.end()) return type;
+    pg::raise(pg::Error::protected_row,
+              {.message = pg::format("streams of type %s are written by the commands", pg::quoted(type)),
+               .detail = "What they say must be what happened.",
+               .hint = "Use a type of your own, for example \"order_note\"."});
 }
 
 std::int64_t checked_version(const pg::Call& call, int position) {

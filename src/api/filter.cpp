@@ -67,6 +67,14 @@ void append_condition(Query& query, const FilterMember& member, const pg::JsonMe
         if (given.kind != pg::JsonKind::boolean) wrong("true or false");
         query.append(member.condition, BOOLOID, BoolGetDatum(given.value.val.boolean));
         return;
+    case FilterKind::uuid: {
+        core::OrderId id;
+        if (given.kind != pg::JsonKind::text) wrong("a uuid as a string");
+        if (!core::parse_uuid(given.text(), id))
+            refuse(member.name, "is not a uuid", pg::format("It is %s.", pg::quoted(given.text())), known);
+        query.append(member.condition, UUIDOID, pg::uuid_datum(id));
+        return;
+    }
     case FilterKind::time: {
         if (given.kind != pg::JsonKind::text) wrong("a timestamp as a string");
         std::optional<std::int64_t> moment = pg::parse_time(given.text());

@@ -12,7 +12,7 @@
 namespace oms::api {
 
 // What a member of a filter may look like.
-enum class FilterKind : unsigned char { text, text_or_list, boolean, time };
+enum class FilterKind : unsigned char { text, text_or_list, boolean, time, uuid };
 
 struct FilterMember {
     std::string_view name;

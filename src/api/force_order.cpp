@@ -1,4 +1,7 @@
-// oms.force_order: an operator's last resort. It sets the status against the machine, moves no money, and leaves who did it and why.
+// oms.force_order: an operator's last resort. It sets the status against the machine, and leaves who did it and why. It moves no money; the goods
+// follow as far as they can. While a saga is at work the order is not its own: a step that comes later would undo what was forced.
+#include "api/fulfilment.hpp"
+#include "api/goods.hpp"
 #include "api/request.hpp"
 #include "audit/audit.hpp"
 #include "pg/memory.hpp"
@@ -26,6 +29,22 @@ Jsonb* picture(const orders::Order& order) {
     return json.finish();
 }
 
+void require_no_saga_at_work(const core::OrderId& id) {
+    std::optional<saga::State> saga = fulfilment_of(id);
+    if (!saga || saga->status == core::saga::SagaStatus::parked || core::saga::is_final(saga->status)) return;
+    raise_busy(id, "be forced", *saga, "Cancel the order; when its saga has ended or is parked, it can be forced.");
+}
+
+// What a status says about the goods holds for a forced one too: none stay reserved behind an order that is done with them.
+void goods_obey(const orders::Order& order, orders::Change& change, std::string_view reason) {
+    std::string_view to = change.next.status;
+    if (to == core::order_status::shipped || to == core::order_status::completed) {
+        consume_goods(order);
+    } else {
+        goods_follow(order, change, reason);
+    }
+}
+
 }  // namespace
 
 OMS_FUNCTION(oms_force_order) {
@@ -43,10 +62,12 @@ OMS_FUNCTION(oms_force_order) {
     request.add(id).add(to).add(why).add(who);
     return change_order(call, "force_order", {idempotency_key}, id, request,
                         [&](const orders::Order& order, orders::Change& change) {
+                            require_no_saga_at_work(id);
                             Jsonb* before = picture(order);
                             change.next.status = to;
                             change.next.pending_action = {};
                             change.say({.type = "order.forced", .reason = why, .actor = who});
+                            goods_obey(order, change, why);
                             orders::Order after = change.next;
                             after.version = order.version + 1;
                             audit::record({.actor = who,

@@ -50,18 +50,28 @@ static_assert(pg::JumpSafe<RequestFingerprint>);
 // Raises the error for a decision that says no.
 [[noreturn]] void raise_refusal(const orders::Order& order, std::string_view action, core::Refusal refusal);
 
+// The frame of every command: key -> (the answer it had before | work -> record the answer) -> answer. What a command answers with has
+// encode(), decode() and answer() in its room.
+template <class Work, class State>
+Datum run_command(const pg::Call& call, int idempotency_key, std::string_view operation,
+                  const RequestFingerprint& request, State (*decode)(std::string_view), Work&& work) {
+    idempotency::Ticket ticket = idempotency::begin(call.text(idempotency_key), operation, request.finish());
+    if (ticket.replayed) return answer(call, decode(ticket.answer), true);
+    State after = work();
+    idempotency::finish(ticket, encode(after));
+    pg::end_of_command();
+    return answer(call, after, false);
+}
+
 // The life of a command that changes one order: idempotency key -> lock the row -> decide -> write state and events -> answer.
 template <class Decide>
 Datum change_order(const pg::Call& call, std::string_view operation, const Positions& at, const core::OrderId& id,
                    const RequestFingerprint& request, Decide&& decide) {
-    idempotency::Ticket ticket = idempotency::begin(call.text(at.idempotency_key), operation, request.finish());
-    if (ticket.replayed) return orders::answer(call, orders::decode(ticket.answer), true);
-    std::optional<std::int32_t> expected_version;
-    if (at.expected_version >= 0) expected_version = call.integer(at.expected_version);
-    orders::Order after = orders::change(id, expected_version, decide);
-    idempotency::finish(ticket, orders::encode(after));
-    pg::end_of_command();
-    return orders::answer(call, after, false);
+    return run_command(call, at.idempotency_key, operation, request, orders::decode, [&] {
+        std::optional<std::int32_t> expected_version;
+        if (at.expected_version >= 0) expected_version = call.integer(at.expected_version);
+        return orders::change(id, expected_version, decide);
+    });
 }
 
 }  // namespace oms::api

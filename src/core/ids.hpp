@@ -106,6 +106,33 @@ constexpr bool parse_uuid(std::string_view text, OrderId& out) {
     return true;
 }
 
+// An id for something that hangs on an order: the order's time and customer, and random bits of its own. It leads to the order's partition and
+// shard without a look at the order.
+constexpr OrderId make_sibling_id(const OrderId& order, std::uint64_t random_bits) {
+    OrderId id = order;
+    id.bytes[10] = static_cast<std::uint8_t>((order.bytes[10] & 0xc0) | (random_bits >> 40 & 0x3f));
+    for (unsigned i = 0; i < 5; ++i) id.bytes[11 + i] = static_cast<std::uint8_t>(random_bits >> (32 - 8 * i));
+    return id;
+}
+
+// The half of an order's or a sibling's id that is random, for what counts its subjects in 64 bits.
+constexpr std::int64_t random_half(const OrderId& id) {
+    std::uint64_t half = 0;
+    for (std::size_t i = 8; i < 16; ++i) half = half << 8 | id.bytes[i];
+    return static_cast<std::int64_t>(half);
+}
+
+// An id of one kind of what hangs on an order.
+template <class Tag>
+struct SiblingId {
+    OrderId value;
+
+    friend constexpr bool operator==(const SiblingId&, const SiblingId&) = default;
+};
+
+using PaymentId = SiblingId<struct PaymentTag>;
+using OperationId = SiblingId<struct OperationTag>;  // of a payment; a refund has the id of its operation
+
 // An id of one kind of row. Two kinds do not compare or convert, so swapping two arguments is a compile error.
 template <class Tag>
 struct Id {
@@ -117,8 +144,6 @@ struct Id {
 
 using EventId = Id<struct EventTag>;
 using DeadLetterId = Id<struct DeadLetterTag>;
-using PaymentId = Id<struct PaymentTag>;
-using RefundId = Id<struct RefundTag>;
 using ShipmentId = Id<struct ShipmentTag>;
 using DisputeId = Id<struct DisputeTag>;
 using SagaId = Id<struct SagaTag>;

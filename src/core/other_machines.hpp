@@ -81,20 +81,22 @@ inline constexpr std::array provider_status = {
     Edge{"updated", "updated"}, Edge{"updated", "success"}, Edge{"updated", "failed"},
 };
 
-// "parked" waits for an operator; it is not final.
+// "parked" waits for an operator; it is not final. What is completed can be undone when somebody asks for it.
 inline constexpr std::array saga = {
     Edge{"pending", "running"}, Edge{"pending", "canceled"},
     Edge{"running", "completed"}, Edge{"running", "compensating"},
+    Edge{"completed", "compensating"},
     Edge{"compensating", "compensated"}, Edge{"compensating", "parked"},
     Edge{"parked", "compensating"},
 };
 
-// Running goes back to pending for another attempt; waiting fails when its deadline has passed.
+// Running goes back to pending for another attempt; waiting fails when its deadline has passed. What failed without anybody knowing whether it
+// was done is compensated like what was completed.
 inline constexpr std::array step = {
     Edge{"pending", "running"}, Edge{"pending", "skipped"},
     Edge{"running", "completed"}, Edge{"running", "failed"}, Edge{"running", "waiting"}, Edge{"running", "pending"},
     Edge{"waiting", "completed"}, Edge{"waiting", "failed"},
-    Edge{"completed", "compensating"},
+    Edge{"completed", "compensating"}, Edge{"failed", "compensating"},
     Edge{"compensating", "compensated"}, Edge{"compensating", "compensation_failed"},
     Edge{"compensation_failed", "compensating"},
 };

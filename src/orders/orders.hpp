@@ -81,10 +81,13 @@ struct OrderEvent {
     const Jsonb* items = nullptr;  // as member "items"
 };
 
+// Enough for a transition with the refund before it and the goods behind it.
+inline constexpr std::size_t events_max = 4;
+
 // What a command decided: the next state, and what to say about it.
 struct Change {
     Order next;
-    std::array<OrderEvent, 2> events;
+    std::array<OrderEvent, events_max> events;
     unsigned event_count = 0;
 
     void say(const OrderEvent& event) { events[event_count++] = event; }
@@ -94,6 +97,9 @@ struct Change {
 // what `decide` raises. Answers the order as it is afterwards; its views live in the current memory context.
 template <class Fn>
 Order change(const core::OrderId& id, std::optional<std::int32_t> expected_version, Fn&& decide);
+
+// Locks the order's row and does nothing else: what hangs on the order is changed under it. Raises not_found.
+Order lock(const core::OrderId& id);
 
 // Replaces the items of an order that the caller has locked.
 void replace_items(const Order& order, std::span<const Item> items);

@@ -179,6 +179,17 @@ Order born(const NewOrder& created, std::int64_t now) {
     return order;
 }
 
+// The order with views of its own, which outlive the open row.
+Order detached(const Order& order) {
+    Order copy = order;
+    copy.customer_id = pg::copied(order.customer_id);
+    copy.status = pg::copied(order.status);
+    copy.currency = pg::copied(order.currency);
+    copy.pending_action = pg::copied(order.pending_action);
+    copy.hold_reason = pg::copied(order.hold_reason);
+    return copy;
+}
+
 }  // namespace
 
 std::int64_t birth_time(const core::OrderId& id) { return pg::postgres_us(core::order_time_us(id)); }
@@ -213,7 +224,7 @@ Order write(pg::Row& row, const Order& before, Change& change) {
     }
     next.version = before.version + 1;
     next.updated_at = pg::now_us();
-    std::array<log::NewEvent, 2> events;
+    std::array<log::NewEvent, events_max> events;
     for (unsigned i = 0; i < change.event_count; ++i) {
         next.last_event_id = log::draw_id().value;
         next.last_seq = before.last_seq + i + 1;
@@ -224,13 +235,7 @@ Order write(pg::Row& row, const Order& before, Change& change) {
     row.update(values, changing_columns);
     log::append({events.data(), change.event_count});
 
-    Order after = next;
-    after.customer_id = pg::copied(next.customer_id);
-    after.status = pg::copied(next.status);
-    after.currency = pg::copied(next.currency);
-    after.pending_action = pg::copied(next.pending_action);
-    after.hold_reason = pg::copied(next.hold_reason);
-    return after;
+    return detached(next);
 }
 
 void insert(std::span<const NewOrder> created, std::span<Order> answers) {
@@ -254,6 +259,15 @@ void insert(std::span<const NewOrder> created, std::span<Order> answers) {
     order_table.insert_many(orders);
     items_table.insert_many(items);
     log::append(events);
+}
+
+Order lock(const core::OrderId& id) {
+    if (!core::is_order_id(id)) raise_order_not_found(id);
+    const Datum key[] = {pg::uuid_datum(id), TimestampTzGetDatum(birth_time(id))};
+    Order order{};
+    bool found = order_table.with_row(key, pg::RowLock::for_update, [&](pg::Row& row) { order = detached(read(row)); });
+    if (!found) raise_order_not_found(id);
+    return order;
 }
 
 void replace_items(const Order& order, std::span<const Item> items) {

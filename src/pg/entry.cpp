@@ -35,6 +35,22 @@ std::optional<core::OrderId> Call::uuid(int i) const {
     return id;
 }
 
+std::optional<std::int64_t> Call::interval_us(int i) const {
+    if (is_null(i)) return std::nullopt;
+    const Interval* interval = DatumGetIntervalP(datum(i));
+    std::int64_t days = std::int64_t{interval->month} * DAYS_PER_MONTH + interval->day;
+    std::int64_t us;
+    if (__builtin_mul_overflow(days, USECS_PER_DAY, &us) || __builtin_add_overflow(us, interval->time, &us)) {
+        return days < 0 ? PG_INT64_MIN : PG_INT64_MAX;
+    }
+    return us;
+}
+
+std::optional<std::int64_t> Call::time(int i) const {
+    if (is_null(i)) return std::nullopt;
+    return DatumGetTimestampTz(datum(i));
+}
+
 Jsonb* Call::jsonb(int i) const { return is_null(i) ? nullptr : DatumGetJsonbP(datum(i)); }
 
 namespace {

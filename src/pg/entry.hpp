@@ -40,6 +40,8 @@ class Call {
     std::optional<std::int64_t> bigint(int i) const;
     std::optional<bool> boolean(int i) const;
     std::optional<core::OrderId> uuid(int i) const;
+    std::optional<std::int64_t> interval_us(int i) const;  // a month counts 30 days; too long a one is the longest
+    std::optional<std::int64_t> time(int i) const;
     Jsonb* jsonb(int i) const;  // nullptr when NULL
     Datum datum(int i) const { return info_->args[i].value; }
 

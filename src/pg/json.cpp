@@ -39,6 +39,21 @@ void JsonWriter::field(std::string_view name, std::int64_t number) {
     push(WJB_VALUE, &value);
 }
 
+void JsonWriter::real_field(std::string_view name, double number) {
+    key(name);
+    JsonbValue value;
+    value.type = jbvNumeric;
+    value.val.numeric = DatumGetNumeric(DirectFunctionCall1(float8_numeric, Float8GetDatum(number)));
+    push(WJB_VALUE, &value);
+}
+
+void JsonWriter::element(std::int64_t number) {
+    JsonbValue value;
+    value.type = jbvNumeric;
+    value.val.numeric = int64_to_numeric(number);
+    push(WJB_ELEM, &value);
+}
+
 std::string_view iso_time(std::int64_t postgres_us) {
     char* buffer = static_cast<char*>(palloc(MAXDATELEN + 1));
     static constexpr int utc = 0;
@@ -88,6 +103,10 @@ JsonKind kind_of(const Jsonb* json) {
     return kind_of_value(scalar);
 }
 
+double real_number(const JsonbValue& number) {
+    return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(number.val.numeric)));
+}
+
 std::optional<std::int64_t> whole_number(const JsonbValue& number) {
     const char* text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number.val.numeric)));
     std::string_view digits{text};
@@ -101,6 +120,43 @@ std::optional<std::int64_t> whole_number(const JsonbValue& number) {
     auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), result);
     if (problem != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
     return result;
+}
+
+double decimal_number(const JsonbValue& number) {
+    return DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(number.val.numeric)));
+}
+
+Jsonb* with_member(Jsonb* object, std::string_view name, const Jsonb* value) {
+    JsonWriter json;
+    json.begin_object();
+    if (object != nullptr) {
+        for_each_member(&object->root, [&](std::string_view each, JsonMember member) {
+            if (each == name) return;
+            json.key(each);
+            json.push(WJB_VALUE, &member.value);
+        });
+    }
+    json.key(name);
+    JsonbValue added;
+    auto* root = const_cast<JsonbContainer*>(&value->root);
+    if (!JsonbExtractScalar(root, &added)) {
+        added.type = jbvBinary;
+        added.val.binary.data = root;
+        added.val.binary.len = static_cast<int>(VARSIZE(value) - VARHDRSZ);
+    }
+    json.push(WJB_VALUE, &added);
+    json.end_object();
+    return json.finish();
+}
+
+std::int64_t number_member(JsonbContainer* object, std::string_view name) {
+    JsonMember member = member_of(object, name);
+    return member.kind == JsonKind::number ? whole_number(member.value).value_or(0) : 0;
+}
+
+std::string_view text_member(JsonbContainer* object, std::string_view name) {
+    JsonMember member = member_of(object, name);
+    return member.kind == JsonKind::text ? member.text() : std::string_view{};
 }
 
 }  // namespace oms::pg

@@ -19,6 +19,8 @@ class JsonWriter {
     void key(std::string_view name);
     void field(std::string_view name, std::string_view text);
     void field(std::string_view name, std::int64_t number);
+    void element(std::int64_t number);
+    void real_field(std::string_view name, double number);
     void push(JsonbIteratorToken token, JsonbValue* value) { last_ = pushJsonbValue(&state_, token, value); }
 
     Jsonb* finish() { return JsonbValueToJsonb(last_); }
@@ -50,6 +52,13 @@ JsonKind kind_of(const Jsonb* json);
 
 // A number that is a whole one and fits a bigint; nothing is rounded.
 std::optional<std::int64_t> whole_number(const JsonbValue& number);
+double real_number(const JsonbValue& number);  // the nearest double; infinite beyond them
+
+// The nearest double.
+double decimal_number(const JsonbValue& number);
+
+// A copy of an object in which one member is replaced, or added. `object` may be nullptr for an empty one.
+Jsonb* with_member(Jsonb* object, std::string_view name, const Jsonb* value);
 
 // Calls fn(index, member) for every element of an array. `container` must be an array.
 template <class Fn>
@@ -86,5 +95,17 @@ void for_each_member(JsonbContainer* object, Fn&& fn) {
 inline Jsonb* to_jsonb(const JsonMember& member) { return JsonbValueToJsonb(const_cast<JsonbValue*>(&member.value)); }
 
 inline Datum jsonb_datum(const Jsonb* json) { return PointerGetDatum(json); }
+
+// A jsonb as the bytes to keep of an answer, and back; the bytes are aligned, as everything is that was copied into a memory context.
+inline std::string_view stored_bytes(const Jsonb* json) {
+    return {reinterpret_cast<const char*>(json), static_cast<std::size_t>(VARSIZE(json))};
+}
+inline JsonbContainer* from_stored_bytes(std::string_view bytes) {
+    return &reinterpret_cast<Jsonb*>(const_cast<char*>(bytes.data()))->root;
+}
+
+// Members of an object that we wrote ourselves: a number, 0 when there is none; a text, empty when there is none.
+std::int64_t number_member(JsonbContainer* object, std::string_view name);
+std::string_view text_member(JsonbContainer* object, std::string_view name);
 
 }  // namespace oms::pg

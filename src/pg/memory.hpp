@@ -73,6 +73,9 @@ class Array {
     std::size_t size_ = 0;
 };
 
+// Gives back one allocation of a context that lives on.
+inline void release(const void* memory) { pfree(const_cast<void*>(memory)); }
+
 // The context for what lives as long as the session.
 MemoryContext session_context();
 
@@ -84,6 +87,10 @@ MemoryContext new_context(const char* name);
 void keep_context(MemoryContext context);
 
 inline void drop_context(MemoryContext context) { MemoryContextDelete(context); }
+// The same for one that somebody further out may still look into.
+inline void drop_at_end_of_transaction(MemoryContext context) {
+    MemoryContextSetParent(context, TopTransactionContext);
+}
 
 // Puts a copy of `value`, a varlena, where the session keeps one; the old copy goes. Published last: the allocation can raise.
 template <class Varlena>

@@ -22,6 +22,7 @@ extern "C" {
 #include "access/htup_details.h"
 #include "access/nbtree.h"
 #include "access/relation.h"
+#include "access/subtrans.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
@@ -36,6 +37,7 @@ extern "C" {
 #include "catalog/pg_collation_d.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "commands/extension.h"
@@ -66,6 +68,7 @@ extern "C" {
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/json.h"
@@ -107,16 +110,17 @@ extern "C" {
 
 namespace oms::pg::version {
 
-// heap_update() reports in different ways whether the new version needs index entries of its own.
-inline TM_Result update(Relation relation, ItemPointer tid, HeapTuple tuple, CommandId command, TM_FailureData* failure,
-                        bool* needs_index_entries) {
+// heap_update() reports in different ways whether the new version needs index entries of its own. Without `wait` a row that somebody else
+// has is TM_BeingModified.
+inline TM_Result update(Relation relation, ItemPointer tid, HeapTuple tuple, CommandId command, bool wait,
+                        TM_FailureData* failure, bool* needs_index_entries) {
     LockTupleMode mode;
 #if PG_VERSION_NUM >= 160000
     TU_UpdateIndexes which;
-    TM_Result result = heap_update(relation, tid, tuple, command, InvalidSnapshot, true, failure, &mode, &which);
+    TM_Result result = heap_update(relation, tid, tuple, command, InvalidSnapshot, wait, failure, &mode, &which);
     *needs_index_entries = which != TU_None;
 #else
-    TM_Result result = heap_update(relation, tid, tuple, command, InvalidSnapshot, true, failure, &mode);
+    TM_Result result = heap_update(relation, tid, tuple, command, InvalidSnapshot, wait, failure, &mode);
     *needs_index_entries = !HeapTupleIsHeapOnly(tuple);
 #endif
     return result;

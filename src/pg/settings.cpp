@@ -36,6 +36,7 @@ namespace settings {
 
 constinit bool idempotency_wait = true;
 constinit int idempotency_ttl_s = 24 * 60 * 60;
+constinit bool durable_claims = false;
 constinit bool doorbell = true;
 
 namespace {
@@ -137,6 +138,10 @@ void register_settings() {
         nullptr, nullptr);
     DefineCustomStringVariable("oms.outbox_reader", "The reader whose view of the log oms.outbox shows.", nullptr,
                                &outbox_reader_text, "kafka", PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable("oms.durable_claims",
+                             "A transaction that only claims tasks waits for the disk when it commits.",
+                             "Off: a claim that a crash undoes is as if it had never been made.", &durable_claims,
+                             false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     DefineCustomStringVariable("oms.now_override", "A fixed time for tests; empty means the real clock.", nullptr,
                                &now_override_text, "", PGC_SUSET, 0, check_now_override, now_override_assigned,
                                nullptr);
@@ -146,6 +151,8 @@ void register_settings() {
     EmitWarningsOnPlaceholders("oms");
 #endif
 }
+
+bool now_is_fixed() { return settings::now_is_overridden; }
 
 std::int64_t now_us() { return settings::now_is_overridden ? settings::overridden_now : GetCurrentTimestamp(); }
 

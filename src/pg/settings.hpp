@@ -16,6 +16,7 @@ namespace settings {
 
 extern bool idempotency_wait;       // wait for a twin that is still running, or answer idempotency_in_progress
 extern int idempotency_ttl_s;       // how long an answer is kept for replay
+extern bool durable_claims;         // a claim of tasks waits for the disk like any other commit
 extern bool doorbell;               // wake a sleeping relay when a transaction with deliverable events commits
 std::string_view correlation_id();  // each empty when not set
 std::string_view causation_id();
@@ -31,6 +32,7 @@ std::uint64_t header_generation();
 
 // Microseconds since the PostgreSQL epoch: the wall clock, or what a superuser set in oms.now_override.
 std::int64_t now_us();
+bool now_is_fixed();
 
 // Reads a timestamp with time zone; nothing when it is none. Raises nothing.
 std::optional<std::int64_t> parse_time(std::string_view text);

@@ -108,6 +108,12 @@ bool update_is_watched(const TriggerDesc* triggers) {
             triggers->trig_update_new_table || triggers->trig_update_old_table);
 }
 
+bool delete_is_watched(const TriggerDesc* triggers) {
+    return triggers != nullptr && (triggers->trig_delete_before_row || triggers->trig_delete_after_row ||
+                                   triggers->trig_delete_instead_row || triggers->trig_delete_before_statement ||
+                                   triggers->trig_delete_after_statement || triggers->trig_delete_old_table);
+}
+
 // Describes one index; false when only the executor knows how to keep it.
 bool describe_index(Relation index, IndexShape* shape) {
     const FormData_pg_index* form = index->rd_index;
@@ -189,6 +195,7 @@ RelationShape Table::describe(Relation relation) {
     list_free(index_oids);
     shape.insert_direct = direct && all_indexes_known && !insert_is_watched(relation->trigdesc);
     shape.update_direct = direct && all_indexes_known && !update_is_watched(relation->trigdesc);
+    shape.delete_direct = !delete_is_watched(relation->trigdesc);
     shape.oid = RelationGetRelid(relation);
     return shape;
 }

@@ -65,6 +65,7 @@ struct RelationShape {
     Oid oid = InvalidOid;  // InvalidOid: nothing cached here, or no longer true
     bool insert_direct = false;
     bool update_direct = false;
+    bool delete_direct = false;
     int index_count = 0;
     std::array<IndexShape, indexes_max> indexes{};
 };
@@ -77,11 +78,26 @@ class Row {
     Datum value(int column) const { return slot_->tts_values[column]; }
     bool is_null(int column) const { return slot_->tts_isnull[column]; }
 
+    // Locks exactly the version that was found, without waiting; false when it is locked, or no longer the newest. For a row that was found
+    // without a lock: what its values said can be acted on then.
+    bool lock_if_free();
+
     // Writes the row's next version. `changed` names the columns that `row` sets; all others stay as they are, also those of the user's own.
     void update(const RowValues& row, std::span<const int> changed);
 
+    // The same for a row that a walk found and nobody locked: does not wait, and answers whether the row was there to be had.
+    bool try_update(const RowValues& row, std::span<const int> changed);
+    // Deletes such a row.
+    bool try_remove();
+    // Who was in the way of the last try: a running transaction, or nothing when it is not one alone, or not running.
+    TransactionId holder() const;
+
   private:
     friend class Table;
+    friend class TableWalk;
+    HeapTuple next_version(const RowValues& row, std::span<const int> changed) const;
+    bool try_lock();
+    bool is_locked_by_us() const;
     Table* table_;
     Relation relation_;
     RelationShape shape_;  // a copy: the cache may be refilled while the row is open
@@ -141,6 +157,7 @@ class Table {
     friend class Row;
     friend class TableProbe;
     friend class OrderedScan;
+    friend class TableWalk;
 
     Oid oid();
     Relation open(std::int64_t routing_value, LOCKMODE mode, const RelationShape** shape);

@@ -88,6 +88,20 @@ void Table::release(Row& row) {
     table_close(row.relation_, NoLock);
 }
 
+bool Row::lock_if_free() {
+    // As strong as what with_row() takes for a row that it locks, and kept until the transaction ends.
+    LockRelationOid(RelationGetRelid(relation_), RowExclusiveLock);
+    Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+    TM_FailureData failure;
+    ItemPointerData tid = slot_->tts_tid;
+    TM_Result result = table_tuple_lock(relation_, &tid, snapshot, slot_, GetCurrentCommandId(false),
+                                        LockTupleNoKeyExclusive, LockWaitSkip, 0, &failure);
+    UnregisterSnapshot(snapshot);
+    if (result != TM_Ok) return false;
+    slot_getallattrs(slot_);
+    return true;
+}
+
 const IndexShape& Table::index_on(Relation relation, const RelationShape& shape, int column) const {
     for (int i = 0; i < shape.index_count; ++i) {
         const IndexShape& candidate = shape.indexes[static_cast<std::size_t>(i)];

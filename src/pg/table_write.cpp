@@ -170,9 +170,28 @@ void update_by_sql(const TableDefinition& definition, const Row& current, const 
              {parameters.nulls.data(), count});
 }
 
+void delete_by_sql(const TableDefinition& definition, const Row& current) {
+    StringInfoData text;
+    initStringInfo(&text);
+    appendStringInfo(&text, "DELETE FROM %s.%s", schema_name, definition.name);
+    std::array<Oid, columns_max> types{};
+    RowValues parameters;
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < definition.key.size(); ++i) {
+        auto column = static_cast<std::size_t>(definition.key[i]);
+        types[count] = definition.columns[column].type;
+        parameters.set(static_cast<int>(count), current.value(definition.key[i]));
+        ++count;
+        appendStringInfo(&text, "%s%s OPERATOR(pg_catalog.=) $%zu", i == 0 ? " WHERE " : " AND ",
+                         quote_identifier(definition.columns[column].name), count);
+    }
+    run_once(Access::writes, text.data, {types.data(), count}, {parameters.values.data(), count},
+             {parameters.nulls.data(), count});
+}
+
 }  // namespace
 
-void Row::update(const RowValues& row, std::span<const int> changed) {
+HeapTuple Row::next_version(const RowValues& row, std::span<const int> changed) const {
     const TableDefinition& definition = table_->definition();
     for (int column : changed) {
         if (row.nulls[static_cast<std::size_t>(column)] &&
@@ -180,10 +199,6 @@ void Row::update(const RowValues& row, std::span<const int> changed) {
             elog(ERROR, "null in column \"%s\" of oms.%s", definition.columns[static_cast<std::size_t>(column)].name,
                  definition.name);
         }
-    }
-    if (!shape_.update_direct) {
-        update_by_sql(definition, *this, row, changed);
-        return;
     }
     TupleDesc descriptor = RelationGetDescr(relation_);
     auto width = static_cast<std::size_t>(descriptor->natts);
@@ -196,16 +211,91 @@ void Row::update(const RowValues& row, std::span<const int> changed) {
         values[i] = row.values[i];
         nulls[i] = row.nulls[i];
     }
-    HeapTuple tuple = heap_form_tuple(descriptor, values.data(), nulls.data());
+    return heap_form_tuple(descriptor, values.data(), nulls.data());
+}
+
+namespace {
+
+void insert_entries_of_version(Relation relation, const RelationShape& shape, HeapTuple tuple) {
+    Datum values[columns_max];
+    bool nulls[columns_max];
+    heap_deform_tuple(tuple, RelationGetDescr(relation), values, nulls);
+    insert_index_entries(relation, shape, &tuple->t_self, values, nulls);
+}
+
+}  // namespace
+
+void Row::update(const RowValues& row, std::span<const int> changed) {
+    const TableDefinition& definition = table_->definition();
+    HeapTuple tuple = next_version(row, changed);
+    if (!shape_.update_direct) {
+        update_by_sql(definition, *this, row, changed);
+        return;
+    }
     TM_FailureData failure;
     bool needs_index_entries;
-    TM_Result result =
-        version::update(relation_, &slot_->tts_tid, tuple, GetCurrentCommandId(true), &failure, &needs_index_entries);
+    TM_Result result = version::update(relation_, &slot_->tts_tid, tuple, GetCurrentCommandId(true), true, &failure,
+                                       &needs_index_entries);
     // The row was locked by find(): nobody else can have changed it.
     if (result != TM_Ok) elog(ERROR, "locked row of oms.%s changed underneath (%d)", definition.name, result);
-    if (needs_index_entries) {
-        insert_index_entries(relation_, shape_, &tuple->t_self, values.data(), nulls.data());
+    if (needs_index_entries) insert_entries_of_version(relation_, shape_, tuple);
+}
+
+bool Row::try_lock() {
+    TM_FailureData failure;
+    ItemPointerData tid = slot_->tts_tid;
+    TupleTableSlot* locked = table_slot_create(relation_, nullptr);
+    TM_Result result = table_tuple_lock(relation_, &tid, GetActiveSnapshot(), locked, GetCurrentCommandId(false),
+                                        LockTupleExclusive, LockWaitSkip, 0, &failure);
+    ExecDropSingleTupleTableSlot(locked);
+    return result == TM_Ok;
+}
+
+// A version that this transaction wrote over one that it had locked is locked by it too. To the heap that is somebody in the way, unless it may
+// wait; and for ourselves it does not.
+bool Row::is_locked_by_us() const {
+    bool own_memory;
+    HeapTupleHeader header = ExecFetchSlotHeapTuple(slot_, false, &own_memory)->t_data;
+    return !(header->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) &&
+           HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
+           TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(header));
+}
+
+bool Row::try_update(const RowValues& row, std::span<const int> changed) {
+    HeapTuple tuple = next_version(row, changed);
+    if (!shape_.update_direct) {
+        if (!try_lock()) return false;
+        update_by_sql(table_->definition(), *this, row, changed);
+        return true;
     }
+    TM_FailureData failure;
+    bool needs_index_entries;
+    TM_Result result = version::update(relation_, &slot_->tts_tid, tuple, GetCurrentCommandId(true), is_locked_by_us(),
+                                       &failure, &needs_index_entries);
+    if (result != TM_Ok) return false;
+    if (needs_index_entries) insert_entries_of_version(relation_, shape_, tuple);
+    return true;
+}
+
+bool Row::try_remove() {
+    if (!shape_.delete_direct) {
+        if (!try_lock()) return false;
+        delete_by_sql(table_->definition(), *this);
+        return true;
+    }
+    TM_FailureData failure;
+    return heap_delete(relation_, &slot_->tts_tid, GetCurrentCommandId(true), InvalidSnapshot, is_locked_by_us(),
+                       &failure, false) == TM_Ok;
+}
+
+TransactionId Row::holder() const {
+    // The slot shows the page's own tuple, so this is who has it by now.
+    bool own_memory;
+    HeapTupleHeader header = ExecFetchSlotHeapTuple(slot_, false, &own_memory)->t_data;
+    if (header->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) return InvalidTransactionId;
+    TransactionId holder = HeapTupleHeaderGetRawXmax(header);
+    if (!TransactionIdIsNormal(holder) || !TransactionIdIsInProgress(holder)) return InvalidTransactionId;
+    return SubTransGetTopmostTransaction(holder);
 }
 
 }  // namespace oms::pg

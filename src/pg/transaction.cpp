@@ -10,7 +10,7 @@ namespace oms::pg {
 
 namespace {
 
-constexpr std::size_t watchers_max = 4;
+constexpr std::size_t watchers_max = 8;
 constinit std::array<TransactionWatcher, watchers_max> watchers{};
 constinit std::size_t watchers_count = 0;
 

@@ -29,6 +29,10 @@ enum class LockSpace : std::uint16_t {
     stream = 0x4F03,
     reader = 0x4F04,
     life = 0x4F05,
+    queue = 0x4F06,        // the claimers' doorbell
+    clock = 0x4F07,        // the clock's doorbell
+    task_owner = 0x4F08,   // held by a session for as long as its leases shall live
+    queue_limit = 0x4F09,  // who counts the leases of a limited queue
 };
 // exclusive: one holder. The other two are the doorbell's pair: any number of holders of the same kind, none of the other.
 enum class LockStrength : unsigned char { exclusive, producer, sleeper };

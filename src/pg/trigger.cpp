@@ -24,6 +24,8 @@ bool Trigger::has_new() const {
            (TRIGGER_FIRED_BY_INSERT(data_->tg_event) || TRIGGER_FIRED_BY_UPDATE(data_->tg_event));
 }
 
+bool Trigger::is_insert() const { return TRIGGER_FIRED_BY_INSERT(data_->tg_event); }
+
 namespace {
 
 // The value of a column; nothing when it is NULL, which a BEFORE trigger sees even where the column is NOT NULL.

@@ -15,6 +15,7 @@ class Trigger {
     const char* relation_name() const;
     bool is_for_row() const;  // false: for a statement, TRUNCATE among them
     bool has_new() const;
+    bool is_insert() const;
     // A boolean column of the old or new row; false when there is no such row, or the column is NULL.
     bool old_flag(const char* column) const;
     bool new_flag(const char* column) const;

@@ -156,6 +156,20 @@ TEST(Ids, OfTwoKindsDoNotMix) {
     EXPECT_LT(EventId{3}, EventId{4});
 }
 
+TEST(Ids, ASiblingLeadsToItsOrdersPartitionAndShard) {
+    const OrderId order = make_order_id(some_us, 0xabcd, 0x123456789abc);
+    for (const std::uint64_t bits :
+         {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0x3fffffffffff}, ~std::uint64_t{0}}) {
+        const OrderId sibling = make_sibling_id(order, bits);
+        EXPECT_TRUE(is_order_id(sibling));
+        EXPECT_EQ(order_time_us(sibling), order_time_us(order));
+        EXPECT_EQ(customer_hash_of(sibling), 0xabcd);
+        EXPECT_EQ(sibling, make_order_id(some_us, 0xabcd, bits));
+    }
+    EXPECT_NE(random_half(make_sibling_id(order, 1)), random_half(make_sibling_id(order, 2)));
+    static_assert(!std::is_convertible_v<PaymentId, OperationId> && !std::is_convertible_v<OrderId, PaymentId>);
+}
+
 static_assert(order_time_us(make_order_id(some_us, 42, 0)) == some_us);
 static_assert(customer_hash_of(make_order_id(some_us, 42, ~std::uint64_t{0})) == 42);
 static_assert([] {

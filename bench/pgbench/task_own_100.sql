@@ -1,0 +1,2 @@
+WITH c AS (UPDATE rival_task.task SET status = 'leased', attempt = attempt + 1, locked_until = now() + interval '30 seconds' WHERE id = ANY (ARRAY(SELECT id FROM rival_task.task WHERE queue = 'q' AND status = 'ready' ORDER BY priority, id LIMIT 100 FOR UPDATE SKIP LOCKED)) RETURNING id, payload) SELECT coalesce(array_agg(id), '{}')::text AS t, max(payload::text) AS p FROM c \gset
+UPDATE rival_task.task SET status = 'done', locked_until = NULL WHERE id = ANY (:t::bigint[]) AND status = 'leased';

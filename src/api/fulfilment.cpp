@@ -1,0 +1,39 @@
+// What the built-in saga and the commands over it share.
+#include "api/fulfilment.hpp"
+
+#include "pg/raise.hpp"
+
+#include "pg/poison.hpp"
+
+namespace oms::api {
+
+void lock_order(std::string_view order_id) {
+    core::OrderId id;
+    if (!core::parse_uuid(order_id, id)) {
+        pg::raise(pg::Error::invalid_argument,
+                  {.message = pg::format("%s is no order's id", pg::quoted(order_id)),
+                   .detail = "The key of a saga that belongs to an order is the order's id.",
+                   .hint = "Pass the order_id that oms.create_order answered."});
+    }
+    (void)orders::lock(id);
+}
+
+void set_pending(const core::OrderId& id, std::string_view action) {
+    orders::change(id, std::nullopt,
+                   [&](const orders::Order&, orders::Change& change) { change.next.pending_action = action; });
+}
+
+std::optional<saga::State> fulfilment_of(const core::OrderId& id) {
+    return saga::find_by_key(fulfilment, orders::id_text(id));
+}
+
+void raise_busy(const core::OrderId& id, const char* verb, const saga::State& saga, const char* hint) {
+    pg::raise(
+        pg::Error::operation_in_progress,
+        {.message = pg::format("order %s cannot %s while another operation has it", orders::id_text(id).data(), verb),
+         .detail = pg::format("Saga " INT64_FORMAT " is %s and waits for: %s.", saga.id.value,
+                              pg::c_string(core::saga::name_of(saga.status)), pg::c_string(saga.waits_for)),
+         .hint = hint});
+}
+
+}  // namespace oms::api

@@ -1,0 +1,29 @@
+// The built-in saga order_fulfilment: what its steps do to an order. The saga itself is data, in the install script.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "orders/orders.hpp"
+#include "saga/saga.hpp"
+
+namespace oms::api {
+
+inline constexpr std::string_view fulfilment = "order_fulfilment";
+
+// Locks an order by its id as text, for the sagas that belong to one. Raises not_found, also for what is no id.
+void lock_order(std::string_view order_id);
+
+// Marks an order as taken by a saga's work, or as free again when `action` is empty.
+void set_pending(const core::OrderId& id, std::string_view action);
+
+// The order's newest fulfilment; nothing when it has none. The order is locked.
+std::optional<saga::State> fulfilment_of(const core::OrderId& id);
+
+// operation_in_progress: the saga has the order, so that it cannot `verb` now.
+[[noreturn]] void raise_busy(const core::OrderId& id, const char* verb, const saga::State& saga, const char* hint);
+
+// The queue of the payments' tasks, as the shop has set it; empty: the default one.
+std::string_view payment_queue();
+
+}  // namespace oms::api

@@ -1,0 +1,237 @@
+// The steps of the built-in saga: SQL functions that the engine calls, each with the order locked. What cannot be is answered as data ($fail,
+// $later), so that the order's timeline keeps what led to it; an error is a failure that may pass.
+#include <algorithm>
+
+#include "api/fulfilment.hpp"
+#include "api/goods.hpp"
+#include "api/request.hpp"
+#include "api/transition.hpp"
+#include "payments/payments.hpp"
+#include "pg/memory.hpp"
+#include "pg/raise.hpp"
+#include "pg/settings.hpp"
+
+#include "pg/poison.hpp"
+
+namespace oms::api {
+namespace {
+
+struct Context {
+    orders::Order order;
+    std::int64_t step_id, deadline_ms;
+    JsonbContainer* data;
+    JsonbContainer* policy;  // nullptr: none
+    std::string_view failure;
+};
+
+JsonbContainer* object_member(JsonbContainer* object, std::string_view name) {
+    pg::JsonMember member = pg::member_of(object, name);
+    return member.kind == pg::JsonKind::object ? member.container() : nullptr;
+}
+
+Context context_of(const pg::Call& call) {
+    JsonbContainer* root = &call.required_jsonb(0, "context")->root;
+    Context context{};
+    core::OrderId id;
+    if (!core::parse_uuid(pg::text_member(root, "key"), id)) {
+        pg::raise(pg::Error::invalid_argument, {.message = "the saga has no order",
+                                                .detail = "Its key is not an order's id.",
+                                                .hint = "Start it with oms.pay_order."});
+    }
+    context.order = orders::lock(id);
+    context.step_id = pg::number_member(root, "step_id");
+    context.deadline_ms = pg::number_member(root, "deadline_ms");
+    context.failure = pg::text_member(root, "failure");
+    context.data = object_member(root, "data");
+    if (context.data != nullptr) context.policy = object_member(context.data, "policy");
+    return context;
+}
+
+bool policy_flag(const Context& context, std::string_view name) {
+    if (context.policy == nullptr) return false;
+    pg::JsonMember member = pg::member_of(context.policy, name);
+    return member.kind == pg::JsonKind::boolean && member.value.val.boolean;
+}
+
+Datum say(std::string_view member, std::string_view text) {
+    pg::JsonObject json;
+    json.text(member, text);
+    return pg::jsonb_datum(json.finish());
+}
+
+Datum began(core::TaskId task) {
+    pg::JsonObject json;
+    json.number("$task", task.value);
+    return pg::jsonb_datum(json.finish());
+}
+
+// The machine's word on an action of the saga's own: its mark on the order is no obstacle to it.
+core::Decision decide(const Context& context, std::string_view action) {
+    core::OrderFacts facts = context.order.facts();
+    facts.pending_action = {};
+    return core::decide(facts, action, orders::owner_transitions());
+}
+
+const char* refused(const Context& context, std::string_view action) {
+    return pg::format("the order cannot %s while it is %s", pg::c_string(action), pg::c_string(context.order.status));
+}
+
+// Takes the order one action further; a hold puts it off.
+template <class Fn>
+Datum advance(const pg::Call& call, const Context& context, std::string_view action, Fn&& change_order) {
+    core::Decision decision = decide(context, action);
+    if (decision.refusal == core::Refusal::on_hold) return say("$later", "the order is on hold");
+    if (decision.refusal != core::Refusal::none) return say("$fail", refused(context, action));
+    const char* failed = nullptr;
+    orders::change(context.order.id, std::nullopt, [&](const orders::Order& order, orders::Change& change) {
+        failed = change_order(order, change, decision);
+    });
+    pg::end_of_command();
+    return failed == nullptr ? call.null() : say("$fail", failed);
+}
+
+const char* take(const orders::Order& order, orders::Change& change, const core::Decision& decision) {
+    take_transition(order, change, decision, {});
+    return nullptr;
+}
+
+payments::Work work_of(const Context& context) {
+    payments::Work work;
+    work.step_id = context.step_id;
+    if (context.deadline_ms > 0) work.deadline_at = pg::now_us() + context.deadline_ms * 1'000;
+    if (context.policy != nullptr) {
+        std::string_view queue = pg::text_member(context.policy, "queue");
+        if (!queue.empty()) work.queue = queue;
+    }
+    return work;
+}
+
+bool is_held(const payments::Payment& payment) {
+    return payment.status == "authorized" || payment.status == "capture_pending" ||
+           payment.status == "capture_failed" || payment.status == "captured" || payment.status == "partially_refunded";
+}
+
+}  // namespace
+
+OMS_FUNCTION(oms_fulfilment_open) {
+    pg::Call call{fcinfo};
+    Context context = context_of(call);
+    if (!context.order.pending_action.empty()) return say("$fail", "another operation has the order");
+    set_pending(context.order.id, "paying");
+    pg::end_of_command();
+    return call.null();
+}
+
+// Undoes everything that the saga did to the order itself: the goods go back, and the order is canceled. The money is back by now.
+OMS_FUNCTION(oms_fulfilment_cancel) {
+    pg::Call call{fcinfo};
+    Context context = context_of(call);
+    if (core::is_final(context.order.status)) return call.null();
+    // An order that counts as paid since its payment was authorized has nothing to be refunded once the authorization is void.
+    if (!payments::of_order(context.order.id).empty()) {
+        context.order.paid_minor =
+            std::min(context.order.paid_minor, payments::sums_of(context.order.id).captured_minor);
+    }
+    core::Decision decision = decide(context, core::order_action::cancel);
+    if (decision.refusal != core::Refusal::none) return say("$fail", refused(context, core::order_action::cancel));
+    orders::change(context.order.id, std::nullopt, [&](const orders::Order& order, orders::Change& change) {
+        change.next.pending_action = {};
+        take_transition(order, change, decision, context.failure);
+    });
+    pg::end_of_command();
+    return call.null();
+}
+
+OMS_FUNCTION(oms_fulfilment_reserve) {
+    pg::Call call{fcinfo};
+    Context context = context_of(call);
+    const bool own_stock = policy_flag(context, "stock");
+    if (context.order.status == core::order_status::reserved) {
+        if (!own_stock || !stock::held(context.order.id).empty()) return call.null();
+        return say("$fail", "the order is reserved and holds no goods");
+    }
+    return advance(
+        call, context, core::order_action::reserve,
+        [&](const orders::Order& order, orders::Change& change, const core::Decision& decision) -> const char* {
+            // Without goods there is no transition, but the timeline tells what was short.
+            if (own_stock && !reserve_goods(order, change).empty()) return "insufficient stock";
+            return take(order, change, decision);
+        });
+}
+
+OMS_FUNCTION(oms_fulfilment_authorize) {
+    pg::Call call{fcinfo};
+    Context context = context_of(call);
+    if (context.order.total_minor == 0) return call.null();
+    payments::NewPayment payment{
+        .order_id = context.order.id, .currency = context.order.currency, .amount_minor = context.order.total_minor};
+    for (const payments::Payment& existing : payments::of_order(context.order.id)) {
+        // Authorized by hand before: nothing is left to do.
+        if (is_held(existing) && existing.authorized_minor >= context.order.total_minor) return call.null();
+    }
+    if (context.policy != nullptr) {
+        std::string_view provider = pg::text_member(context.policy, "provider");
+        if (!provider.empty()) payment.provider = provider;
+    }
+    if (context.data != nullptr) {
+        pg::JsonMember method = pg::member_of(context.data, "method");
+        if (method.kind == pg::JsonKind::object) payment.method = pg::to_jsonb(method);
+    }
+    return began(payments::authorize(payment, work_of(context)).task);
+}
+
+OMS_FUNCTION(oms_fulfilment_capture) {
+    pg::Call call{fcinfo};
+    Context context = context_of(call);
+    if (context.order.total_minor == 0) return call.null();
+    bool captured = false;
+    for (const payments::Payment& payment : payments::of_order(context.order.id)) {
+        if (payment.busy()) return say("$later", "the payment is busy");
+        if (payment.status == "authorized" || payment.status == "capture_failed") {
+            return began(payments::capture(payment.id, std::nullopt, 0, work_of(context)).task);
+        }
+        captured |= payment.status == "captured";
+    }
+    return captured ? call.null() : say("$fail", "there is no authorized payment to capture");
+}
+
+// Gives the money back, payment by payment: the engine asks again after each until nothing is held. What nobody knows about is waited for.
+OMS_FUNCTION(oms_fulfilment_return_money) {
+    pg::Call call{fcinfo};
+    Context context = context_of(call);
+    for (const payments::Payment& payment : payments::of_order(context.order.id)) {
+        if (payment.busy() || payment.status == "indeterminate" || payment.refund_pending_minor > 0) {
+            return say("$later", "a payment's outcome is not known yet");
+        }
+        if (payment.status == "authorized" || payment.status == "capture_failed") {
+            return began(payments::void_payment(payment.id, context.failure, work_of(context)).task);
+        }
+        if (payment.refundable() > 0) {
+            return began(payments::refund(payment.id, std::nullopt, context.failure, work_of(context)).task);
+        }
+    }
+    return call.null();
+}
+
+OMS_FUNCTION(oms_fulfilment_pay) {
+    pg::Call call{fcinfo};
+    Context context = context_of(call);
+    if (context.order.status == core::order_status::paid) return call.null();
+    return advance(call, context, core::order_action::pay, take);
+}
+
+OMS_FUNCTION(oms_fulfilment_confirm) {
+    pg::Call call{fcinfo};
+    Context context = context_of(call);
+    return advance(call, context, core::order_action::confirm, take);
+}
+
+OMS_FUNCTION(oms_fulfilment_close) {
+    pg::Call call{fcinfo};
+    Context context = context_of(call);
+    if (!context.order.pending_action.empty()) set_pending(context.order.id, {});
+    pg::end_of_command();
+    return call.null();
+}
+
+}  // namespace oms::api

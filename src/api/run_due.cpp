@@ -1,0 +1,52 @@
+// oms.run_due: what is due now. The worker's clock calls it; so can pg_cron, or anybody.
+//
+// Each timer's work is a subtransaction: one that fails is put back with its error, to be tried again later, and harms no other.
+#include "api/filter.hpp"
+#include "api/task_outcome.hpp"
+#include "pg/entry.hpp"
+#include "pg/subtransaction.hpp"
+#include "pg/transaction.hpp"
+
+#include "pg/poison.hpp"
+
+namespace oms::api {
+namespace {
+
+constexpr std::int32_t limit_max = 100'000;
+
+}  // namespace
+
+OMS_FUNCTION(oms_run_due) {
+    pg::Call call{fcinfo};
+    std::int32_t limit = checked_count(call, 0, "limit", 1000, limit_max);
+    std::int32_t done = 0;
+    for (const timers::Due& due : timers::take_due(limit)) {
+        CHECK_FOR_INTERRUPTS();
+        if (std::optional<pg::Failure> failure = pg::attempt([&] { timer_fired(due); })) {
+            timers::set_again(due, failure->message);
+        } else {
+            ++done;
+        }
+        pg::end_of_command();
+    }
+    return Int32GetDatum(done);
+}
+
+OMS_FUNCTION(oms_next_due) {
+    pg::Call call{fcinfo};
+    std::optional<std::int64_t> next = timers::next_due();
+    return next ? TimestampTzGetDatum(*next) : call.null();
+}
+
+OMS_FUNCTION(oms_clock_arm) {
+    (void)fcinfo;
+    return BoolGetDatum(timers::arm_clock());
+}
+
+OMS_FUNCTION(oms_clock_disarm) {
+    pg::Call call{fcinfo};
+    timers::disarm_clock();
+    return call.null();
+}
+
+}  // namespace oms::api

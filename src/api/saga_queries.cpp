@@ -1,0 +1,131 @@
+// oms.saga_status, oms.saga_history, oms.list_sagas, oms.saga_metrics: looking at sagas.
+#include <charconv>
+
+#include "api/filter.hpp"
+#include "api/request.hpp"
+#include "pg/memory.hpp"
+#include "pg/raise.hpp"
+#include "pg/settings.hpp"
+#include "saga/saga.hpp"
+
+#include "pg/poison.hpp"
+
+namespace oms::api {
+namespace {
+
+constinit pg::Plan select_status{
+    "SELECT to_jsonb(s) - '{last_seq, first_event_id, last_event_id, position, completions}'::text[] || "
+    "jsonb_build_object("
+    "'steps', (SELECT coalesce(jsonb_agg(to_jsonb(t) - '{saga_id}'::text[] ORDER BY t.step_id), '[]') FROM "
+    "oms.saga_step t"
+    " WHERE t.step_id BETWEEN s.saga_id << 14 AND (s.saga_id << 14) + 16383),"
+    "'signals', (SELECT coalesce(jsonb_agg(to_jsonb(g) - '{saga_id}'::text[] ORDER BY g.signal_id), '[]')"
+    " FROM oms.saga_signal g WHERE g.saga_id = s.saga_id)) FROM oms.saga s WHERE s.saga_id = $1",
+    {INT8OID}};
+
+constinit pg::Plan select_history{
+    "SELECT e.seq, e.type, e.payload ->> 'step', (e.payload ->> 'attempt')::int,"
+    " coalesce(e.payload ->> 'error', e.payload ->> 'reason'), e.occurred_at, e.payload, e.id"
+    " FROM oms.saga s JOIN oms.event e ON e.id BETWEEN s.first_event_id AND s.last_event_id"
+    " AND e.aggregate_id = s.saga_id::text AND e.aggregate_type = 'saga' WHERE s.saga_id = $1 ORDER BY e.seq",
+    {INT8OID}};
+
+constinit pg::Plan select_metrics{
+    "WITH counted AS (SELECT definition, status, canceled, failure, count(*)::float8 AS n,"
+    " sum(extract(epoch FROM finished_at - created_at))::float8 AS seconds FROM oms.saga GROUP BY 1, 2, 3, 4)"
+    " SELECT 'oms_saga_started_total', jsonb_build_object('definition', definition), sum(n) FROM counted GROUP BY "
+    "definition"
+    " UNION ALL SELECT 'oms_saga_completed_total', jsonb_build_object('definition', definition), sum(n) FROM counted"
+    " WHERE status = 'completed' GROUP BY definition"
+    " UNION ALL SELECT 'oms_saga_failed_total', jsonb_build_object('definition', definition), sum(n) FROM counted"
+    " WHERE failure IS NOT NULL AND NOT canceled GROUP BY definition"
+    " UNION ALL SELECT 'oms_saga_canceled_total', jsonb_build_object('definition', definition), sum(n) FROM counted"
+    " WHERE canceled GROUP BY definition"
+    " UNION ALL SELECT 'oms_saga_compensated_total', jsonb_build_object('definition', definition), sum(n) FROM counted"
+    " WHERE status = 'compensated' GROUP BY definition"
+    " UNION ALL SELECT 'oms_saga_parked', jsonb_build_object('definition', definition), sum(n) FROM counted"
+    " WHERE status = 'parked' GROUP BY definition"
+    " UNION ALL SELECT 'oms_active_sagas', jsonb_build_object('definition', definition), sum(n) FROM counted"
+    " WHERE status IN ('pending', 'running', 'compensating', 'parked') GROUP BY definition"
+    " UNION ALL SELECT 'oms_saga_duration_seconds_sum', jsonb_build_object('definition', definition), sum(seconds) "
+    "FROM counted"
+    " WHERE seconds IS NOT NULL GROUP BY definition"
+    " UNION ALL SELECT 'oms_saga_duration_seconds_count', jsonb_build_object('definition', definition), sum(n) FROM "
+    "counted"
+    " WHERE seconds IS NOT NULL GROUP BY definition"
+    " UNION ALL SELECT 'oms_saga_step_duration_seconds_sum', jsonb_build_object('definition', s.definition, 'step', "
+    "t.name),"
+    " sum(extract(epoch FROM t.finished_at - t.started_at))::float8 FROM oms.saga_step t JOIN oms.saga s USING "
+    "(saga_id)"
+    " WHERE t.finished_at IS NOT NULL GROUP BY s.definition, t.name"
+    " UNION ALL SELECT 'oms_saga_step_duration_seconds_count', jsonb_build_object('definition', s.definition, 'step', "
+    "t.name),"
+    " count(*)::float8 FROM oms.saga_step t JOIN oms.saga s USING (saga_id)"
+    " WHERE t.finished_at IS NOT NULL GROUP BY s.definition, t.name",
+    {}};
+
+pg::Result query_saga(pg::Plan& plan, const pg::Call& call) {
+    std::int64_t id = call.bigint(0).value_or(0);
+    pg::Result rows = plan.run(pg::Access::reads, {{Int64GetDatum(id)}});
+    if (rows.empty()) saga::raise_saga_not_found({id});
+    return rows;
+}
+
+constexpr std::int32_t limit_max = 1000;
+constexpr std::array known{
+    FilterMember{"definition", FilterKind::text, " AND definition = %d"},
+    FilterMember{"key", FilterKind::text, " AND key = %d"},
+    FilterMember{"status", FilterKind::text_or_list, " AND status = ANY (%d)"},
+    FilterMember{"created_from", FilterKind::time, " AND created_at >= %d"},
+    FilterMember{"created_to", FilterKind::time, " AND created_at < %d"},
+};
+
+}  // namespace
+
+OMS_FUNCTION(oms_saga_status) {
+    pg::Call call{fcinfo};
+    return query_saga(select_status, call).value(0, 0);
+}
+
+OMS_FUNCTION(oms_saga_history) {
+    pg::Call call{fcinfo};
+    pg::Result rows = query_saga(select_history, call);
+    pg::RowSet answer{call};
+    answer.add(rows);
+    return Datum{0};
+}
+
+OMS_FUNCTION(oms_list_sagas) {
+    enum : int { filter, cursor, limit };
+    pg::Call call{fcinfo};
+    Query query{
+        "SELECT saga_id, definition, version, key, status, waits_for, failure, deadline_at, wake_at, created_at, "
+        "updated_at, "
+        "finished_at, saga_id::text AS next_cursor FROM oms.saga WHERE true"};
+    append_conditions(query, call.jsonb(filter), known);
+    if (std::optional<std::string_view> position = call.text(cursor)) {
+        std::int64_t last = 0;
+        auto [end, problem] = std::from_chars(position->data(), position->data() + position->size(), last);
+        if (problem != std::errc{} || end != position->data() + position->size()) raise_bad_cursor(*position);
+        query.append(" AND saga_id < %d", INT8OID, Int64GetDatum(last));
+    }
+    query.append(" ORDER BY saga_id DESC LIMIT %d", INT4OID,
+                 Int32GetDatum(checked_count(call, limit, "limit", 100, limit_max)));
+    pg::RowSet answer{call};
+    answer.add(query.run());
+    return Datum{0};
+}
+
+OMS_FUNCTION(oms_saga_metrics) {
+    pg::Call call{fcinfo};
+    pg::RowSet answer{call};
+    answer.add(select_metrics.run(pg::Access::reads, {}));
+    return Datum{0};
+}
+
+OMS_FUNCTION(oms_clock_time) {
+    (void)fcinfo;
+    return TimestampTzGetDatum(pg::now_us());
+}
+
+}  // namespace oms::api

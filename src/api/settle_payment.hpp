@@ -1,0 +1,31 @@
+// What a provider's answer means: for the payment, for its order, for the saga that waits.
+#pragma once
+
+#include <string_view>
+
+#include "payments/payments.hpp"
+#include "tasks/tasks.hpp"
+
+namespace oms::api {
+
+// Says whether a task carries out an operation of a payment.
+constexpr bool is_payment_task(std::string_view kind) { return kind.starts_with("payment."); }
+
+// Locks the order that a payment's operation belongs to; it comes before the payment and the task. Does nothing for an operation that is not
+// there: anybody can make a task of any kind.
+void lock_payment_of(std::string_view provider_key);
+
+// Locks the order of a payment that is named in a command; raises not_found. Answers the payment's id.
+core::PaymentId lock_order_of(const core::PaymentId& id);
+
+// Settles the operation behind a closed task, and tells whoever waits for it.
+void payment_task_closed(const tasks::Closed& closed);
+
+// The same for an answer that did not come from a task. The order is locked.
+payments::Settled settle_payment(const core::OperationId& operation, payments::Outcome outcome, Jsonb* result,
+                                 std::string_view error);
+
+// The timer capture_due.
+void capture_due(const Jsonb* timer_data);
+
+}  // namespace oms::api

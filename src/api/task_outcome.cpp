@@ -1,0 +1,56 @@
+// Tasks and timers know nothing of orders and sagas; here is who gets their news.
+#include "api/task_outcome.hpp"
+
+#include "api/goods.hpp"
+#include "api/settle_payment.hpp"
+#include "saga/saga.hpp"
+
+#include "pg/poison.hpp"
+
+namespace oms::api {
+
+void lock_behind(core::TaskId task) {
+    tasks::Purpose purpose = tasks::purpose_of(task);
+    if (is_payment_task(purpose.kind)) lock_payment_of(purpose.provider_key);
+    if (purpose.step_id != 0) saga::lock_step(purpose.step_id);
+}
+
+void task_closed(const tasks::Closed& closed) {
+    // What a payment's answer means for a saga is for the payment to say: it may still be open.
+    if (is_payment_task(closed.kind)) {
+        payment_task_closed(closed);
+    } else if (closed.step_id != 0) {
+        saga::step_closed({.step_id = closed.step_id,
+                           .task_id = closed.task.value,
+                           .outcome = closed.succeeded ? saga::Outcome::succeeded
+                                      : closed.unknown ? saga::Outcome::unknown
+                                                       : saga::Outcome::failed,
+                           .result = closed.result,
+                           .error = closed.error});
+    }
+}
+
+void end_lease(const tasks::Lease& lease, tasks::LeaseEnd reason) {
+    for (core::TaskId task : lease.tasks) {
+        CHECK_FOR_INTERRUPTS();
+        if (!tasks::may_be_leased(task, lease.epoch)) continue;
+        lock_behind(task);
+        if (std::optional<tasks::Closed> closed = tasks::end_lease(task, lease.epoch, reason)) task_closed(*closed);
+    }
+}
+
+void timer_fired(const timers::Due& due) {
+    switch (due.kind) {
+    case timers::Kind::task_lease:
+    case timers::Kind::task_owned_lease:
+        end_lease(tasks::lease_of_timer(due.data), tasks::LeaseEnd::at_its_time);
+        return;
+    case timers::Kind::task_retry: tasks::retry_due({due.subject_id}); return;
+    case timers::Kind::capture_due: capture_due(due.data); return;
+    case timers::Kind::reservation_expiry: expire_reservation(due.data); return;
+    case timers::Kind::saga_deadline: saga::timer_due(due.subject_id); return;
+    default: return;
+    }
+}
+
+}  // namespace oms::api

@@ -1,0 +1,24 @@
+// What the end of a task means for whom it was done.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "tasks/tasks.hpp"
+#include "timers/timers.hpp"
+
+namespace oms::api {
+
+// Locks what a task belongs to, before the task itself is locked: the order of locks is order, saga, payment, stock, task.
+void lock_behind(core::TaskId task);
+
+// Carries the news on to the step that waits for it.
+void task_closed(const tasks::Closed& closed);
+
+// Ends a lease: its tasks are ready again, or closed.
+void end_lease(const tasks::Lease& lease, tasks::LeaseEnd reason);
+
+// Does what a timer stands for.
+void timer_fired(const timers::Due& due);
+
+}  // namespace oms::api

@@ -1,0 +1,51 @@
+// The one PG_TRY of the extension.
+#include "pg/subtransaction.hpp"
+
+#include "pg/memory.hpp"
+
+namespace oms::pg {
+
+namespace {
+
+std::string_view text_or_empty(const char* text) { return text == nullptr ? std::string_view{} : copied(text); }
+
+bool must_be_seen_by_the_transaction(int sqlstate) {
+    int category = ERRCODE_TO_CATEGORY(sqlstate);
+    return category == ERRCODE_TO_CATEGORY(ERRCODE_T_R_SERIALIZATION_FAILURE) ||
+           category == ERRCODE_TO_CATEGORY(ERRCODE_QUERY_CANCELED);
+}
+
+}  // namespace
+
+std::optional<Failure> attempt_call(void (*call)(void*), void* argument) {
+    MemoryContext context = CurrentMemoryContext;
+    ResourceOwner owner = CurrentResourceOwner;
+    ErrorData* volatile error = nullptr;
+
+    BeginInternalSubTransaction(nullptr);
+    // The caller's memory, not the subtransaction's: what the callable returns has to outlive it.
+    MemoryContextSwitchTo(context);
+    PG_TRY();
+    {
+        call(argument);
+        ReleaseCurrentSubTransaction();
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(context);
+        error = CopyErrorData();
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(context);
+    CurrentResourceOwner = owner;
+
+    if (error == nullptr) return std::nullopt;
+    if (must_be_seen_by_the_transaction(error->sqlerrcode)) ReThrowError(error);
+    // unpack_sql_state() answers from a static buffer.
+    return Failure{copied(unpack_sql_state(error->sqlerrcode)), text_or_empty(error->message),
+                   text_or_empty(error->detail), text_or_empty(error->hint)};
+}
+
+}  // namespace oms::pg

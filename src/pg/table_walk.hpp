@@ -1,0 +1,57 @@
+// A walk along an index of one of our tables: the rows behind equal leading columns, in the order of the column that follows.
+//
+// For tables that are queues: whoever walks takes rows as they come, without waiting for those that somebody else has (Row::try_update,
+// Row::try_remove). What a walk passes over it passes over again next time, also dead rows that an old snapshot of somebody else's keeps; a
+// Frontier (frontier.hpp) remembers where to begin instead.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "pg/jump.hpp"
+#include "pg/table.hpp"
+
+namespace oms::pg {
+
+struct WalkRange {
+    std::span<const int> columns;  // the leading columns of the index, the ordered one last
+    std::span<const Datum> equal;  // the values of all but the last
+    std::int64_t from =
+        std::numeric_limits<std::int64_t>::min();  // bounds of the ordered one, a bigint, integer or timestamptz
+    std::int64_t to = std::numeric_limits<std::int64_t>::max();
+};
+
+// What this transaction sees by now, and under REPEATABLE READ what it has seen from its beginning; until it is given back.
+Snapshot register_snapshot();
+void unregister_snapshot(Snapshot snapshot);
+
+class TableWalk {
+  public:
+    // `snapshot` decides what is seen; nullptr: everything that is still in the table, dead or alive.
+    TableWalk(Table& table, const WalkRange& range, Snapshot snapshot);
+    bool next();
+    Row& row() { return row_; }
+    void finish();
+
+  private:
+    const IndexShape& index_for(const WalkRange& range) const;
+
+    Row row_;
+    Relation index_;
+    IndexScanDesc scan_;
+};
+static_assert(JumpSafe<TableWalk>);
+
+// Calls fn(Row&) for each row until it answers false; answers whether the walk came to the end of the range.
+template <class Fn>
+bool walk(Table& table, const WalkRange& range, Snapshot snapshot, Fn&& fn) {
+    TableWalk walk(table, range, snapshot);
+    bool more = true;
+    bool wanted = true;
+    while (wanted && (more = walk.next())) wanted = fn(walk.row());
+    walk.finish();
+    return !more;
+}
+
+}  // namespace oms::pg

@@ -1,0 +1,57 @@
+// The rows of stock, one for each bucket of a sku.
+#pragma once
+
+#include "stock/stock.hpp"
+
+namespace oms::stock {
+
+namespace stock_field {
+enum : int { sku, bucket, buckets, on_hand, reserved, updated_at };
+}
+
+struct Bucket {
+    std::int32_t buckets;  // of the sku
+    std::int64_t on_hand, reserved;
+
+    std::int64_t available() const { return on_hand - reserved; }
+};
+
+Bucket read(const pg::Row& row);
+void write(pg::Row& row, const Bucket& bucket);
+
+// Calls fn(Row&, const Bucket&) with a bucket's row; false when there is none.
+template <class Fn>
+bool with_bucket(std::string_view sku, std::int32_t bucket, pg::RowLock lock, Fn&& fn) {
+    const Datum key[] = {pg::text_datum(sku), Int32GetDatum(bucket)};
+    return table().with_row(key, lock, [&](pg::Row& row) { fn(row, read(row)); });
+}
+
+// How many buckets the sku has now; 0 for an unknown one.
+std::int32_t bucket_count(std::string_view sku);
+
+// Some pieces of a sku in one bucket.
+struct Piece {
+    std::string_view sku;
+    std::int32_t bucket;
+    std::int64_t qty;
+};
+
+// Changes the row where a reservation's pieces are kept: after a change of the number of buckets that is its bucket modulo the new number.
+template <class Fn>
+void with_home(const Piece& piece, Fn&& fn) {
+    for (;;) {
+        std::int32_t count = bucket_count(piece.sku);
+        if (count == 0) return;
+        bool done = false;
+        with_bucket(piece.sku, piece.bucket % count, pg::RowLock::for_update, [&](pg::Row& row, Bucket bucket) {
+            if (bucket.buckets != count) return;  // their number changed while this waited for the row
+            fn(bucket);
+            write(row, bucket);
+            done = true;
+        });
+        if (done) return;
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
+}  // namespace oms::stock

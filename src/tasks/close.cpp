@@ -1,0 +1,247 @@
+// Answers to leases, and leases that end without one.
+#include <algorithm>
+
+#include "pg/memory.hpp"
+#include "pg/raise.hpp"
+#include "pg/settings.hpp"
+#include "pg/transaction.hpp"
+#include "tasks/owner.hpp"
+#include "tasks/queues.hpp"
+#include "tasks/ready.hpp"
+#include "tasks/rows.hpp"
+#include "timers/timers.hpp"
+
+#include "pg/poison.hpp"
+
+namespace oms::tasks {
+
+namespace {
+
+constexpr std::array done_fields{
+    static_cast<int>(Field::status),      static_cast<int>(Field::result),     static_cast<int>(Field::lease_until),
+    static_cast<int>(Field::lease_owner), static_cast<int>(Field::updated_at),
+};
+constexpr std::array dead_fields{
+    static_cast<int>(Field::status),      static_cast<int>(Field::last_error),  static_cast<int>(Field::lease_until),
+    static_cast<int>(Field::lease_owner), static_cast<int>(Field::lease_epoch), static_cast<int>(Field::updated_at),
+};
+constexpr std::array prolonged_fields{static_cast<int>(Field::lease_until), static_cast<int>(Field::updated_at)};
+
+core::TaskId id_of(const pg::Row& row) { return {DatumGetInt64(row.value(Field::task_id))}; }
+
+[[noreturn]] void raise_lost(const pg::Row& row, std::int64_t lease_epoch) {
+    std::int64_t task = id_of(row).value;
+    const char* status = pg::c_string(status_of(row));
+    pg::raise(pg::Error::task_lease_lost,
+              {.message = pg::format("the lease " INT64_FORMAT " on task " INT64_FORMAT " is lost", lease_epoch, task),
+               .detail = pg::format("The task is %s; its last lease is " INT64_FORMAT ".", status, epoch_of(row)),
+               .hint = "Drop the work, or make it harmless: the task is somebody else's by now, or was answered in "
+                       "another way."});
+}
+
+bool is_leased_under(const pg::Row& row, std::int64_t lease_epoch) {
+    return lease_epoch != 0 && epoch_of(row) == lease_epoch && status_of(row) == status_name::leased;
+}
+
+void end_of_lease(pg::RowValues& changes, std::string_view status) {
+    changes.set(Field::status, pg::text_datum(status));
+    changes.set_null(Field::lease_until);
+    changes.set_null(Field::lease_owner);
+    changes.set(Field::updated_at, TimestampTzGetDatum(pg::now_us()));
+}
+
+// Another attempt after this one, if the policy and the deadline allow it; nothing otherwise.
+std::optional<std::int64_t> next_attempt_at(const pg::Row& row) {
+    core::RetryPolicy policy = policy_of(row);
+    int attempt = DatumGetInt32(row.value(Field::attempt));
+    if (attempt >= policy.attempts_max) return std::nullopt;
+    // The task's number is the seed: unrelated delays for tasks that failed together, the same one for whoever computes it again.
+    auto seed = static_cast<std::uint64_t>(id_of(row).value);
+    std::int64_t at = pg::now_us() + core::backoff_ms(policy, attempt, seed) * 1000;
+    if (!row.is_null(Field::deadline_at) && at > DatumGetTimestampTz(row.value(Field::deadline_at)))
+        return std::nullopt;
+    return at;
+}
+
+// What is true of every way a task can close.
+Closed closed_as(const pg::Row& row) {
+    bool has_key = !row.is_null(Field::provider_key);
+    return {.task = id_of(row),
+            .step_id = step_of(row),
+            .succeeded = false,
+            .dead = false,
+            .refused = false,
+            .unknown = false,
+            .replayed = false,
+            .result = nullptr,
+            .error = {},
+            .kind = pg::copied(pg::text_view(row.value(Field::kind))),
+            .provider_key = has_key ? pg::copied(pg::text_view(row.value(Field::provider_key))) : std::string_view{}};
+}
+
+Closed bury(pg::Row& row, std::int64_t next_epoch, std::string_view error) {
+    pg::RowValues changes;
+    end_of_lease(changes, status_name::dead);
+    changes.set(Field::lease_epoch, Int64GetDatum(next_epoch));
+    changes.set(Field::last_error, pg::text_datum(error));
+    row.update(changes, dead_fields);
+    Closed closed = closed_as(row);
+    closed.dead = true;
+    closed.error = error;
+    return closed;
+}
+
+// `next_epoch` is the lease's own when it was answered, so that the same answer can be recognised, and the one behind it when it was not.
+std::optional<Closed> fail_attempt(pg::Row& row, std::int64_t next_epoch, std::string_view error,
+                                   std::optional<std::int64_t> again_at) {
+    if (!again_at) return bury(row, next_epoch, error);
+    pg::RowValues changes;
+    changes.set(Field::attempt, row.value(Field::attempt));
+    changes.set(Field::lease_epoch, Int64GetDatum(next_epoch));
+    changes.set(Field::last_error, pg::text_datum(error));
+    make_ready(row, *again_at, changes);
+    return std::nullopt;
+}
+
+}  // namespace
+
+Purpose purpose_of(core::TaskId task) {
+    Purpose purpose{};
+    const std::array key{Int64GetDatum(task.value)};
+    bool found = table().with_row(key, pg::RowLock::none, [&](pg::Row& row) {
+        Closed closed = closed_as(row);
+        purpose = {.step_id = closed.step_id, .kind = closed.kind, .provider_key = closed.provider_key};
+    });
+    if (!found) raise_no_task(task);
+    return purpose;
+}
+
+namespace {
+
+std::optional<Closed> complete_row(pg::Row& row, std::int64_t lease_epoch, Jsonb* result) {
+    Closed closed = closed_as(row);
+    closed.succeeded = true;
+    closed.replayed = lease_epoch != 0 && status_of(row) == status_name::done && epoch_of(row) == lease_epoch;
+    closed.result = result;
+    if (closed.replayed) {
+        // What was answered first is what counts.
+        closed.result = row.is_null(Field::result) ? nullptr : DatumGetJsonbPCopy(row.value(Field::result));
+        return closed;
+    }
+    if (!is_leased_under(row, lease_epoch)) return std::nullopt;
+    pg::RowValues changes;
+    end_of_lease(changes, status_name::done);
+    if (result != nullptr) {
+        changes.set(Field::result, pg::jsonb_datum(result));
+    } else {
+        changes.set_null(Field::result);
+    }
+    row.update(changes, done_fields);
+    return closed;
+}
+
+}  // namespace
+
+Closed complete(core::TaskId task, std::int64_t lease_epoch, Jsonb* result) {
+    std::optional<Closed> closed;
+    with_locked(task, [&](pg::Row& row) {
+        closed = complete_row(row, lease_epoch, result);
+        if (!closed) raise_lost(row, lease_epoch);
+    });
+    return *closed;
+}
+
+std::optional<Closed> try_complete(core::TaskId task, std::int64_t lease_epoch, Jsonb* result) {
+    std::optional<Closed> closed;
+    const std::array key{Int64GetDatum(task.value)};
+    (void)table().with_row(key, pg::RowLock::for_update,
+                           [&](pg::Row& row) { closed = complete_row(row, lease_epoch, result); });
+    return closed;
+}
+
+std::optional<Closed> fail(core::TaskId task, std::int64_t lease_epoch, std::string_view error, bool retryable) {
+    std::optional<Closed> closed;
+    with_locked(task, [&](pg::Row& row) {
+        // Ready or dead under this very epoch: this lease was answered by a failure before.
+        bool failed_before = lease_epoch != 0 && epoch_of(row) == lease_epoch &&
+                             (status_of(row) == status_name::ready || status_of(row) == status_name::dead);
+        if (failed_before) {
+            if (status_of(row) == status_name::ready) return;
+            closed = closed_as(row);
+            closed->dead = true;
+            closed->refused = !retryable;
+            closed->replayed = true;
+            closed->error = pg::copied(pg::text_view(row.value(Field::last_error)));
+            return;
+        }
+        if (!is_leased_under(row, lease_epoch)) raise_lost(row, lease_epoch);
+        std::optional<std::int64_t> again_at;
+        if (retryable) again_at = next_attempt_at(row);
+        closed = fail_attempt(row, lease_epoch, error, again_at);
+        if (closed) closed->refused = !retryable;
+    });
+    return closed;
+}
+
+bool may_be_leased(core::TaskId task, std::int64_t lease_epoch) {
+    bool leased = false;
+    const std::array key{Int64GetDatum(task.value)};
+    (void)table().with_row(key, pg::RowLock::none, [&](pg::Row& row) { leased = is_leased_under(row, lease_epoch); });
+    return leased;
+}
+
+std::int64_t heartbeat(core::TaskId task, std::int64_t lease_epoch, std::int64_t lease_us) {
+    std::int64_t until = 0;
+    with_locked(task, [&](pg::Row& row) {
+        if (!is_leased_under(row, lease_epoch)) raise_lost(row, lease_epoch);
+        std::int64_t now = pg::now_us();
+        // A heartbeat never shortens a lease.
+        if (lease_us == 0) lease_us = queue_named(pg::text_view(row.value(Field::queue))).lease_us;
+        until = std::max(now + lease_us, DatumGetTimestampTz(row.value(Field::lease_until)));
+        pg::RowValues changes;
+        changes.set(Field::lease_until, TimestampTzGetDatum(until));
+        changes.set(Field::updated_at, TimestampTzGetDatum(now));
+        row.update(changes, prolonged_fields);
+    });
+    return until;
+}
+
+std::optional<Closed> end_lease(core::TaskId task, std::int64_t lease_epoch, LeaseEnd reason) {
+    std::optional<Closed> closed;
+    const std::array key{Int64GetDatum(task.value)};
+    (void)table().with_row(key, pg::RowLock::for_update, [&](pg::Row& row) {
+        if (!is_leased_under(row, lease_epoch)) return;
+        bool at_its_time = reason == LeaseEnd::at_its_time;
+        std::int64_t until = DatumGetTimestampTz(row.value(Field::lease_until));
+        if (at_its_time && until > pg::now_us()) {
+            Leased prolonged{};
+            prolonged.id = task;
+            bool owned = !row.is_null(Field::lease_owner);
+            timers::set(owned ? timers::Kind::task_owned_lease : timers::Kind::task_lease,
+                        owned ? DatumGetInt64(row.value(Field::lease_owner)) : lease_epoch, until,
+                        lease_json(lease_epoch, {&prolonged, 1}));
+            return;
+        }
+        // The wait was the lease itself: no backoff on top. The epoch moves on, so that the late answer is refused.
+        std::optional<std::int64_t> again_at = next_attempt_at(row);
+        if (again_at) again_at = pg::now_us();
+        closed = fail_attempt(
+            row, lease_epoch + 1,
+            at_its_time ? "the lease ended without an answer" : "the session that had the lease is gone", again_at);
+        if (closed) closed->unknown = true;
+    });
+    return closed;
+}
+
+Canceled cancel(core::TaskId task) {
+    Canceled found = Canceled::already_closed;
+    with_locked(task, [&](pg::Row& row) {
+        if (status_of(row) == status_name::done || status_of(row) == status_name::dead) return;
+        found = epoch_of(row) == 0 ? Canceled::untouched : Canceled::was_leased;
+        (void)bury(row, epoch_of(row) + 1, "canceled");
+        timers::cancel(timers::Kind::task_retry, task.value);
+    });
+    return found;
+}
+
+}  // namespace oms::tasks
