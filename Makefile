@@ -44,7 +44,7 @@ EXTRA_CLEAN = $(CLEAN_FILES)
 WORKER := $(wildcard worker/Makefile)
 
 .DEFAULT_GOAL := help
-.PHONY: help all extension worker install setup test demo unit lint installcheck isolation bench soak format hooks FORCE clean distclean
+.PHONY: help all extension worker install install-worker uninstall uninstall-worker setup test demo unit lint installcheck isolation bench soak format hooks FORCE clean distclean
 
 help:
 	@echo 'oms: an order management system inside PostgreSQL'
@@ -63,7 +63,8 @@ setup: ## install from Debian what is missing, and only that
 all: extension worker ## the extension (oms.so) and the worker
 extension: ## the extension alone
 worker: ## the worker alone
-install: ## into the server that PG_CONFIG names; asks sudo where needed; DESTDIR=... for packages
+install: ## extension and worker, into the server that PG_CONFIG names; asks sudo where needed; DESTDIR=... for packages
+uninstall: ## remove what install has put there
 clean: ## remove what was built
 distclean: clean ## also remove the private servers and everything in .run/
 	@scripts/cluster.sh destroy --all
@@ -91,7 +92,7 @@ format: ## lay out the C++ as .clang-format says
 hooks: ## format, lints and unit tests before each commit
 	git config core.hooksPath .githooks
 
-## Variables: PG_CONFIG=/path/to/pg_config  STRICT=1 (warnings are errors)  DEBUG=1 (assertions, undefined behaviour traps)
+## Variables: PG_CONFIG=/path/to/pg_config  WORKER_BINDIR=/usr/local/bin (for oms-worker)  STRICT=1 (warnings are errors)  DEBUG=1 (assertions, undefined behaviour traps)
 
 worker:
 	$(if $(WORKER),+$(MAKE) -C worker)
@@ -116,8 +117,20 @@ FORCE:
 $(OBJS): build/flags
 -include $(OBJS:.o=.d)
 
+# The worker goes beside the server's own programs unless told otherwise: it is of one version with the extension.
+WORKER_BINDIR ?= $(bindir)
+install: install-worker
+install-worker: worker
+	$(MKDIR_P) '$(DESTDIR)$(WORKER_BINDIR)'
+	$(INSTALL_PROGRAM) build/worker/oms-worker '$(DESTDIR)$(WORKER_BINDIR)/'
+uninstall: uninstall-worker
+uninstall-worker:
+	rm -f '$(DESTDIR)$(WORKER_BINDIR)/oms-worker'
+
 # Only the copying runs with rights, so that no file of root's is left in the checkout.
-SUDO := $(if $(DESTDIR),,$(shell test -w '$(pkglibdir)' -a -w '$(datadir)/extension' || echo scripts/as_root.sh))
+NOT_WRITABLE = $(shell for place in '$(pkglibdir)' '$(datadir)/extension' '$(WORKER_BINDIR)'; do \
+	test -w "$$place" || echo "$$place"; done)
+SUDO := $(if $(DESTDIR),,$(if $(NOT_WRITABLE),scripts/as_root.sh))
 INSTALL := $(SUDO) $(INSTALL)
 MKDIR_P := $(SUDO) $(MKDIR_P)
 

@@ -1350,6 +1350,17 @@ CREATE FUNCTION oms.commit_reader(name text, "position" bigint DEFAULT NULL) RET
 COMMENT ON FUNCTION oms.commit_reader(text, bigint) IS
     'Moves the cursor behind the event with this id, in the order read, or behind everything that was read here. It counts when the transaction commits.';
 
+CREATE FUNCTION oms.reader_bookmark(name text, "position" bigint DEFAULT NULL,
+                                    OUT system_identifier bigint, OUT database oid, OUT timeline integer, OUT wal pg_lsn, OUT bookmark text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_reader_bookmark';
+COMMENT ON FUNCTION oms.reader_bookmark(text, bigint) IS
+    'The place behind the event with this id, or behind everything that was read here, to be kept outside of the database, in one transaction with what was done with the events. Everything it depends on is on disk.';
+
+CREATE FUNCTION oms.resume_reader(name text, bookmark text, OUT outcome text, OUT reason text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_resume_reader';
+COMMENT ON FUNCTION oms.resume_reader(text, text) IS
+    'Moves the reader on to a bookmark. outcome: "resumed"; "passed": it stands there or further on anyway; "refused": the history of this database does not have that place, and the stored position counts.';
+
 CREATE FUNCTION oms.reader_status(name text DEFAULT NULL,
                                   OUT name text, OUT topics text[], OUT owner_pid integer, OUT lag_events bigint,
                                   OUT lag_seconds double precision, OUT oldest_pending timestamptz, OUT delayed_by_pid integer,
@@ -1393,6 +1404,12 @@ CREATE FUNCTION oms.reject_event(reader text, event_id bigint, error text, attem
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_reject_event';
 COMMENT ON FUNCTION oms.reject_event(text, bigint, text, integer, boolean) IS
     'Makes the event a dead letter, once, and gives its id. parked: it only waits behind one of its key; NULL then says that there is none any more.';
+
+CREATE FUNCTION oms.dead_letters_ahead(reader text, OUT event_id bigint, OUT topic text, OUT key text, OUT error text, OUT parked boolean)
+    RETURNS SETOF record
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_dead_letters_ahead';
+COMMENT ON FUNCTION oms.dead_letters_ahead(text) IS
+    'The dead letters of events that the reader''s stored position has not passed: read again, these are not to be sent. parked: it only waited behind one of its key.';
 
 CREATE FUNCTION oms.blocked_keys(reader text, OUT topic text, OUT key text)
     RETURNS SETOF record
@@ -1513,11 +1530,14 @@ INSERT INTO oms.api VALUES
     ('detach_reader(text)', 'worker'),
     ('read_events(text, integer, bigint)', 'worker'),
     ('commit_reader(text, bigint)', 'worker'),
+    ('reader_bookmark(text, bigint)', 'worker'),
+    ('resume_reader(text, text)', 'worker'),
     ('doorbell_arm()', 'worker'),
     ('doorbell_disarm()', 'worker'),
     ('record_receipts(text, bigint[], text[], integer[], bigint[], timestamp with time zone[])', 'worker'),
     ('reject_event(text, bigint, text, integer, boolean)', 'worker'),
     ('blocked_keys(text)', 'worker'),
+    ('dead_letters_ahead(text)', 'worker'),
     ('take_replays(text, integer)', 'worker'),
     ('settle_replay(bigint, boolean, text)', 'worker'),
     ('drop_reader(text)', 'operator'),

@@ -23,7 +23,7 @@ start_server() {
     eval "$settings"
     export PGDATABASE=oms_bench PGOPTIONS='-c client_min_messages=warning'
     psql_quiet -d postgres -c 'DROP DATABASE IF EXISTS oms_bench' -c 'CREATE DATABASE oms_bench'
-    psql_quiet -c 'CREATE EXTENSION oms' -f bench/sql/rival_schema.sql -f bench/sql/twin.sql -v fill="$fill" -f bench/sql/ground.sql
+    psql_quiet -c 'CREATE EXTENSION oms' -f bench/sql/rival_schema.sql -f bench/sql/twin.sql -v fill="$fill" -f bench/sql/ground.sql -f bench/sql/log.sql
     # Segments of WAL to be used again, so that nobody has to make new ones in a measured stretch.
     psql_quiet -c "SELECT pg_logical_emit_message(false, 'bench', repeat('x', 1000000)) FROM generate_series(1, 2000)" -c CHECKPOINT
 }
@@ -52,6 +52,11 @@ sql() {
 # record CASE UNIT VALUE: one value of one round.
 record() {
     printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$results/$bench.tsv"
+}
+
+# last_of CASE: the value that was recorded last.
+last_of() {
+    awk -F '\t' -v name="$1" '$1 == name { value = $3 } END { print value }' "$results/$bench.tsv"
 }
 
 # stretch CASE FILE [psql arguments]: runs a script with start.sql and stop.sql in it, and records what they measured.

@@ -48,6 +48,8 @@ def reached(goal, cases):
         if len(sizes) < 2:
             return None
         return f"growth: {first} …", [statistics.median(sizes[-1]) - statistics.median(sizes[0])]
+    if kind == "value":
+        return (first, cases[first][1]) if first in cases else None
     second = goal[5]
     if first not in cases or second not in cases:
         return None
@@ -90,7 +92,7 @@ def commit():
     def git(*arguments):
         return subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "../src", "../oms--1.0.sql", ".", ":(exclude)README.md")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "../src", "../oms--1.0.sql", "../worker", ".", ":(exclude)README.md")
     return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes that are not committed" if changed else "")
 
 

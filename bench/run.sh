@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Measures oms and its rivals in one run, side by side, on a private server, and prints tables: medians of several rounds, with the spread.
 #
-#   bench/run.sh                     all measurements, about twelve minutes
-#   bench/run.sh clients doorbell    some of them: micro in_backend transitions batch clients memory pages doorbell
+#   bench/run.sh                     all measurements, about forty minutes
+#   bench/run.sh clients latency     some of them: micro in_backend transitions batch clients memory pages, and with Apache Kafka (scripts/broker.sh)
+#                                    drain latency listening worker_memory held_snapshot
 #   bench/run.sh --write [...]       writes the tables into bench/README.md as well
 #
-# Environment: BENCH_FULL=1 (tables of 10 million orders, a million calls through libpq: half an hour and 30 GB more), BENCH_ROUNDS, BENCH_SECONDS
-# (of one pgbench run), BENCH_ORDERS (of one stretch in a backend), BENCH_FILL (orders in the tables before it), BENCH_KEEP=1 (keep the server).
+# Environment: BENCH_FULL=1 (tables of 10 million orders, a million calls through libpq, drains of a million and five million events, ten minutes of
+# outage, a snapshot held for five: two hours and 30 GB more), BENCH_ROUNDS, BENCH_SECONDS (of one pgbench run; of one run of `latency` a third),
+# BENCH_ORDERS (of one stretch in a backend), BENCH_FILL (orders in the tables before it), BENCH_EVENTS (to drain), BENCH_LONG (seconds of the outage
+# and of the held snapshot), BENCH_KEEP=1 (keep server and broker).
 # The extension has to be installed: `make bench` does that first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,7 +18,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=bench/lib.sh
 . bench/lib.sh
 
-all=(micro in_backend transitions batch clients memory pages doorbell)
+all=(micro in_backend transitions batch clients memory pages drain latency listening worker_memory held_snapshot)
 write=
 wanted=()
 for argument in "$@"; do
@@ -39,9 +42,18 @@ memory_calls=$((orders * 50))
 memory_client_calls=$((orders * 10))
 sizes=("$((orders * 5))" "$((orders * 50))")
 sample_size=50
+drain_events=${BENCH_EVENTS:-200000}
+memory_events=$((drain_events * 5 / 2))
+outage_seconds=${BENCH_LONG:-60}
+hold_seconds=${BENCH_LONG:-60}
+held_rounds=$((rounds < 2 ? rounds : 2))    # of minutes each
 if [ "${BENCH_FULL:-0}" = 1 ]; then
     memory_client_calls=$memory_calls
     sizes+=("$((orders * 500))")
+    drain_events=${BENCH_EVENTS:-1000000}
+    memory_events=$((drain_events * 5))
+    outage_seconds=${BENCH_LONG:-600}
+    hold_seconds=${BENCH_LONG:-300}
 fi
 
 # Two runs would measure each other.
@@ -53,7 +65,9 @@ results=$run_dir/results/bench
 mkdir -p "$results"
 
 finish() {
-    if [ "${BENCH_KEEP:-0}" != 1 ]; then scripts/cluster.sh destroy bench 7>&-; fi
+    if [ "${BENCH_KEEP:-0}" = 1 ]; then return; fi
+    scripts/cluster.sh destroy bench 7>&-
+    scripts/broker.sh destroy bench 7>&-
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -68,7 +82,7 @@ for bench in "${wanted[@]}"; do
 done
 
 settings=()
-for name in BENCH_FULL BENCH_ROUNDS BENCH_SECONDS BENCH_ORDERS BENCH_FILL; do
+for name in BENCH_FULL BENCH_ROUNDS BENCH_SECONDS BENCH_ORDERS BENCH_FILL BENCH_EVENTS BENCH_LONG; do
     if [ -n "${!name:-}" ]; then settings+=("$name=${!name}"); fi
 done
 server=$(ask 'SELECT current_setting($$server_version$$)')

@@ -34,11 +34,13 @@ libgmock-dev                    all    unit tests: matchers
 libbenchmark-dev                all    benchmarks of pure code
 libipc-run-perl                 all    TAP tests: PostgreSQL::Test needs it, the server package does not bring it
 python3-psycopg2                all    tests and examples from Python
+python3-pip                     all    benchmarks: fetches the SQL of a rival, pgmq
 spin                            all    model checker of the doorbell protocol
 clang-format                    all    the format check
 pgbouncer                       all    worker tests: a pooler to be refused
 jq                              all    demo and tests: reads JSON
 kcat                            all    demo and tests: a Kafka consumer that is not ours
+iproute2                        all    fault tests: a network that can be cut
 LIST
 }
 

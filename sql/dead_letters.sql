@@ -150,6 +150,13 @@ SELECT test.fails($$SELECT oms.dlq_list('{"reader": 1}')$$, 'OM001', 'a number a
 SELECT test.fails($$SELECT oms.dlq_list('[]')$$, 'OM001', 'a filter that is no object');
 SELECT test.fails($$SELECT oms.dlq_list('{}', 0)$$, 'OM001', 'a list of nothing');
 
+-- A count of attempts that cannot grow any more.
+SELECT test.append('endless', 1, 'letters') AS last \gset
+SELECT oms.reject_event('dead', :last, 'no', 2147483647) AS endless \gset
+SELECT outcome FROM oms.dlq_replay(ARRAY[:endless], dry_run => false, reason => 'once more');
+SELECT oms.settle_replay(attempt_id, true) FROM oms.take_replays('dead') WHERE dead_letter_id = :endless;
+SELECT test.equal((status, attempts)::text, '(sent,2147483647)', 'stays as it is') FROM oms.dead_letter WHERE dead_letter_id = :endless;
+
 -- A reader that is dropped leaves its dead letters; the outbox of no reader is all pending.
 SELECT oms.detach_reader('dead');
 SELECT oms.drop_reader(name) FROM unnest('{dead, nobody}'::text[]) name;

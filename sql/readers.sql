@@ -231,6 +231,34 @@ SELECT test.read('idle');
 SELECT test.equal((generation, passed_id), (2::bigint, test.last_id()), 'but for many') FROM oms.reader_position WHERE reader = 'idle';
 SELECT oms.detach_reader('idle');
 
+-- A rollback leaves the session attached, but not with what its transaction had done to the reader before.
+BEGIN;
+SELECT oms.create_reader('undone', '{readers}', 'beginning');
+SELECT oms.attach_reader('undone');
+SELECT cardinality(test.read('undone', 2));
+ROLLBACK;
+SELECT test.fails($$SELECT oms.read_events('undone')$$, 'OM002', 'a reader whose creation was rolled back is not read');
+SELECT test.fails($$SELECT oms.commit_reader('undone')$$, 'OM002', 'nor confirmed');
+SELECT oms.create_reader('undone', '{readers}', 'now');
+BEGIN;
+SAVEPOINT a;
+SELECT oms.drop_reader('undone');
+SELECT oms.create_reader('undone', '{readers}', 'beginning');
+SELECT oms.attach_reader('undone');
+SELECT cardinality(test.read('undone', 2));
+SELECT oms.commit_reader('undone');
+ROLLBACK TO a;
+SELECT test.equal(test.read('undone'), '{}', 'the reader of before stands where it stood');
+COMMIT;
+SELECT test.append('s8', 2) AS last \gset
+SELECT test.equal(test.read('undone', 1), ARRAY[:last - 1], 'and reads on');
+SELECT test.equal(test.read('undone', 1), ARRAY[:last::bigint], 'as an attached session does');
+SELECT test.equal(owner_pid, pg_backend_pid(), 'which it still is') FROM oms.reader_status('undone');
+SELECT oms.commit_reader('undone');
+SELECT oms.detach_reader('undone');
+SELECT test.equal(test.read('undone'), '{}', 'all is confirmed');
+SELECT oms.drop_reader('undone');
+
 -- Status without counting.
 SELECT oms.create_reader('status', '{readers}');
 SELECT test.equal((lag_events, lag_seconds, oldest_pending, delayed_by_pid, delayed_since), (0::bigint, 0::float8, NULL::timestamptz, NULL::integer, NULL::timestamptz),

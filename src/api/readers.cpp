@@ -1,5 +1,7 @@
-// oms.create_reader, drop_reader, attach_reader, detach_reader, reader_status: who reads the log.
+// oms.create_reader, drop_reader, attach_reader, detach_reader, reader_status: who reads the log; reader_bookmark, resume_reader: where it stands,
+// for others to keep.
 #include <algorithm>
+#include <array>
 
 #include "api/filter.hpp"
 #include "api/names.hpp"
@@ -79,6 +81,29 @@ OMS_FUNCTION(oms_detach_reader) {
     pg::Call call{fcinfo};
     log::detach_reader(checked_reader_name(call, 0));
     return Datum{0};
+}
+
+OMS_FUNCTION(oms_reader_bookmark) {
+    enum : int { name, position };
+    pg::Call call{fcinfo};
+    log::Bookmark place = log::write_bookmark(checked_reader_name(call, name), call.bigint(position));
+    std::array values{Int64GetDatum(place.cluster), ObjectIdGetDatum(place.database),
+                      Int32GetDatum(static_cast<std::int32_t>(place.timeline)),
+                      Int64GetDatum(static_cast<std::int64_t>(place.wal)), pg::text_datum(place.text)};
+    constexpr std::array<bool, values.size()> nulls{};
+    return pg::composite_result(call, values.data(), nulls.data());
+}
+
+OMS_FUNCTION(oms_resume_reader) {
+    enum : int { name, bookmark };
+    constexpr std::array names{"resumed", "passed", "refused"};
+    pg::Call call{fcinfo};
+    std::string_view reader = checked_reader_name(call, name);
+    log::Resumption resumption = log::resume_reader(reader, call.required_text(bookmark, "bookmark"));
+    std::array values{pg::text_datum(names[static_cast<std::size_t>(resumption.outcome)]),
+                      pg::text_datum(resumption.reason)};
+    constexpr std::array<bool, values.size()> nulls{};
+    return pg::composite_result(call, values.data(), nulls.data());
 }
 
 OMS_FUNCTION(oms_reader_status) {

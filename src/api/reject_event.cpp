@@ -36,6 +36,13 @@ OMS_FUNCTION(oms_reject_event) {
     return letter ? Int64GetDatum(*letter) : call.null();
 }
 
+OMS_FUNCTION(oms_dead_letters_ahead) {
+    pg::Call call{fcinfo};
+    pg::RowSet answer{call};
+    dead_letters::add_letters_ahead(checked_reader_name(call, 0), answer);
+    return Datum{0};
+}
+
 OMS_FUNCTION(oms_blocked_keys) {
     pg::Call call{fcinfo};
     pg::RowSet answer{call};

@@ -40,6 +40,9 @@ void settle_replay(Id attempt, bool ok, std::optional<std::string_view> error);
 // The reader that the attempt belongs to, or not_found.
 std::string_view reader_of_attempt(Id attempt);
 
+// Adds those of events that the reader's stored position has not passed.
+void add_letters_ahead(std::string_view reader, pg::RowSet& answer);
+
 void add_blocked_keys(std::string_view reader, pg::RowSet& answer);
 
 // Who wants something of dead letters, and why.

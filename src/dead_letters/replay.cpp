@@ -39,7 +39,8 @@ constinit pg::Plan select_attempt{
 constinit pg::Plan end_letter{
     "UPDATE oms.dead_letter SET status = CASE WHEN $2 THEN 'sent' ELSE 'failed' END, error = CASE WHEN $2 THEN error "
     "ELSE $3 END, "
-    "attempts = attempts + 1, updated_at = $4 WHERE dead_letter_id = $1 RETURNING reader, topic, key",
+    "attempts = least(attempts, 2147483646) + 1, updated_at = $4 WHERE dead_letter_id = $1 RETURNING reader, topic, "
+    "key",
     {INT8OID, BOOLOID, TEXTOID, TIMESTAMPTZOID}};
 // The first that holds the key; if it only waits, its turn has come.
 constinit pg::Plan release_next{
@@ -68,6 +69,13 @@ constinit pg::Plan discard_letters{
 constinit pg::Plan select_blocked{
     "SELECT DISTINCT d.topic, d.key FROM oms.dead_letter d JOIN oms.topic_policy p ON p.topic = d.topic "
     "WHERE d.reader = $1 AND p.on_reject = 'block_key' AND d.status IN ('failed', 'replaying', 'parked')",
+    {TEXTOID}};
+// Parked ones have had no attempt of their own.
+constinit pg::Plan select_ahead{
+    "SELECT d.event_id, d.topic, d.key, d.error, d.attempts = 0 FROM oms.dead_letter d WHERE d.reader = $1 AND "
+    "d.event_id > "
+    "(SELECT p.passed_id FROM oms.reader_position p WHERE p.reader = $1 ORDER BY p.generation DESC LIMIT 1) "
+    "ORDER BY d.event_id",
     {TEXTOID}};
 
 // The columns reader, topic and key of a row, from `first` on.
@@ -128,6 +136,10 @@ void settle_replay(Id attempt, bool ok, std::optional<std::string_view> error) {
     pg::Parameter reason{error ? pg::text_datum(*error) : pg::text_datum("the replay failed")};
     pg::Result letter = end_letter.run(pg::Access::writes, {{ended.value(0, 0)}, {BoolGetDatum(ok)}, reason, now});
     if (ok) release_key_of(letter, 0, 0);
+}
+
+void add_letters_ahead(std::string_view reader, pg::RowSet& answer) {
+    answer.add(select_ahead.run(pg::Access::reads, {{pg::text_datum(reader)}}));
 }
 
 void add_blocked_keys(std::string_view reader, pg::RowSet& answer) {

@@ -41,6 +41,13 @@ bool is_older(const View& later, const View& earlier) {
     return std::ranges::any_of(later.running, [&](Xid xid) { return earlier.shows(xid); });
 }
 
+bool covers(const Cursor& later, const Cursor& earlier) {
+    if (later.life != earlier.life) return later.life > earlier.life;
+    if (is_older(later.from, earlier.from)) return false;
+    if (!earlier.paging || !is_older(later.from, earlier.to)) return true;
+    return later.paging && !is_older(later.to, earlier.to) && later.page_id >= earlier.page_id;
+}
+
 bool is_worth_storing(const Cursor& stored, const Cursor& next) {
     return stored.paging || next.paging || stored.life != next.life || stored.from.above_id != next.from.above_id;
 }

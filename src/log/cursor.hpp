@@ -75,6 +75,9 @@ Id start_of_batch(const View& from, const View& to);
 // Says whether `later` was taken before `earlier`, that is, does not show something that `earlier` shows.
 bool is_older(const View& later, const View& earlier);
 
+// Says whether everything that was read at `earlier` was read at `later`, too.
+bool covers(const Cursor& later, const Cursor& earlier);
+
 // Says whether storing `next` in place of `stored` would spare a reader anything. It would not when no id was drawn between the two.
 bool is_worth_storing(const Cursor& stored, const Cursor& next);
 

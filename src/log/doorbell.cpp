@@ -19,22 +19,32 @@ namespace {
 constexpr const char* channel = "oms_doorbell";
 constexpr std::uint64_t the_bell = 0;  // one for the database
 
-constinit bool has_something_to_deliver = false;
+// The outermost open subtransaction that appended something to deliver; what those inside it appended as well changes nothing.
+constinit pg::SubtransactionNumber appended_in = InvalidSubTransactionId;
 
 void ring() {
-    if (!has_something_to_deliver || !pg::settings::doorbell) return;
+    if (appended_in == InvalidSubTransactionId || !pg::settings::doorbell) return;
     bool relays_are_awake = pg::lock_name(pg::LockSpace::doorbell, the_bell, pg::LockStrength::producer,
                                           pg::LockDuration::transaction, false);
     if (!relays_are_awake) pg::notify(channel);
 }
 
-void forget(pg::Ending) { has_something_to_deliver = false; }
+void forget(pg::Ending) { appended_in = InvalidSubTransactionId; }
+
+void hand_to_parent_or_forget(pg::Ending ending, pg::SubtransactionNumber ended, pg::SubtransactionNumber parent) {
+    if (appended_in != ended) return;
+    appended_in = ending == pg::Ending::committed ? parent : InvalidSubTransactionId;
+}
 
 }  // namespace
 
-void ring_at_commit() { has_something_to_deliver = true; }
+void ring_at_commit() {
+    if (appended_in == InvalidSubTransactionId) appended_in = pg::current_subtransaction();
+}
 
-void install_doorbell() { pg::watch_transactions({.before_commit = ring, .ended = forget}); }
+void install_doorbell() {
+    pg::watch_transactions({.before_commit = ring, .ended = forget, .subtransaction_ended = hand_to_parent_or_forget});
+}
 
 // Held for the session, not counted: arming twice is arming once.
 bool arm_doorbell() {

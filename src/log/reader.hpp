@@ -56,6 +56,31 @@ void read_events(std::string_view name, const ReadLimits& limits, pg::RowSet& an
 // Moves the cursor behind the event `last`, or behind everything that was read.
 void commit_reader(std::string_view name, std::optional<std::int64_t> last);
 
+// Where a reader stands, written down to be kept outside of the database, beside what was done with the events.
+struct Bookmark {
+    std::int64_t cluster;
+    Oid database;
+    std::uint32_t timeline;
+    std::uint64_t wal;  // everything that the place depends on lies below, and is on disk
+    std::string_view text;
+};
+
+// The place behind the event `last`, or behind everything that was confirmed or read.
+Bookmark write_bookmark(std::string_view name, std::optional<std::int64_t> last);
+
+struct Resumption {
+    enum class Outcome : unsigned char {
+        resumed,  // the reader stands there now
+        passed,   // it stands there, or further on, anyway
+        refused,  // the history of this database does not have that place
+    };
+    Outcome outcome;
+    const char* reason;
+};
+
+// Moves the reader on to a place that was written down. Raises position_unknown when events are on their way in this session.
+Resumption resume_reader(std::string_view name, std::string_view bookmark);
+
 // Adds a row for the reader, or for all; none for one that does not exist.
 void report_readers(std::optional<std::string_view> name, pg::RowSet& answer);
 

@@ -168,11 +168,17 @@ std::optional<Place> place_behind_all(const Reading& reading) {
     return Place{reading.newest, reading.newest->ids.size()};
 }
 
+Cursor cursor_behind(Place place) {
+    if (place.count == place.page->ids.size()) return place.page->end;
+    Cursor cursor = place.page->batch;
+    cursor.page_id = place.page->ids[place.count - 1];
+    return cursor;
+}
+
 void confirm(Reading& reading, Place place) {
     Page* page = place.page;
     bool whole = place.count == page->ids.size();
-    Cursor cursor = whole ? page->end : page->batch;
-    if (!whole) cursor.page_id = page->ids[place.count - 1];
+    Cursor cursor = cursor_behind(place);
 
     std::size_t events = place.count;
     Id last = place.count > 0 ? page->ids[place.count - 1] : reading.last_confirmed;

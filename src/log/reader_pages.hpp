@@ -34,7 +34,8 @@ struct Reading {
     Reader reader;
     Oid positions;                       // the table that the position is stored in
     bool attached;                       // the session holds the lock; else the transaction does
-    pg::SubtransactionNumber opened_in;  // of one that is not attached: whose end releases the lock
+    pg::SubtransactionNumber opened_in;  // until it has committed; if not attached, its end releases the lock
+    bool is_in_doubt;                    // it did not commit: what it saw of the reader may not be so
 
     Position stored;  // in oms.reader_position, or to be there when this transaction commits
     Page* oldest;     // the pages that are kept
@@ -59,6 +60,8 @@ struct Place {
 };
 std::optional<Place> place_behind(const Reading& reading, Id id);
 std::optional<Place> place_behind_all(const Reading& reading);
+
+Cursor cursor_behind(Place place);
 
 // Stores the cursor at this place and takes all before it for confirmed, if the transaction commits.
 void confirm(Reading& reading, Place place);

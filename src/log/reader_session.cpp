@@ -81,6 +81,7 @@ Reading& open(const StoredReader& stored, bool attached) {
     reading->memory = memory;
     reading->positions = pg::relation_oid(positions_name);
     reading->attached = attached;
+    reading->is_in_doubt = false;
     reading->opened_in = pg::current_subtransaction();
     MemoryContext position = pg::new_context("oms reader position");
     reading->stored = {position, stored.position.generation,
@@ -110,11 +111,19 @@ std::int32_t owner_of(std::string_view name) {
 namespace {
 
 // The state of a reader that this session still owns. DISCARD ALL takes the session's lock; DROP EXTENSION takes the reader, and one of the same
-// name may have come since.
+// name may have come since. A rollback leaves the session attached, but takes back what the attaching transaction may have done to the reader
+// before: created it, say.
 Reading* find_current(std::string_view name) {
     Reading* reading = find(name);
     if (reading == nullptr) return nullptr;
-    if (reading->positions == pg::relation_oid(positions_name) && is_locked(*reading)) return reading;
+    if (reading->positions == pg::relation_oid(positions_name) && is_locked(*reading)) {
+        if (!reading->is_in_doubt) return reading;
+        std::optional<StoredReader> stored = load_reader(name, Purpose::move);
+        if (stored) {
+            forget(*reading);
+            return &open(*stored, true);
+        }
+    }
     if (reading->attached) {
         detach(name);
     } else {
@@ -184,8 +193,10 @@ void transaction_ended(pg::Ending ending) {
             forget(*reading);
         } else if (ending == pg::Ending::committed) {
             settle(*reading);
+            reading->opened_in = InvalidSubTransactionId;
         } else {
             undo(*reading);
+            reading->is_in_doubt = reading->is_in_doubt || reading->opened_in != InvalidSubTransactionId;
         }
     }
 }
@@ -201,6 +212,7 @@ void subtransaction_ended(pg::Ending ending, pg::SubtransactionNumber ended, pg:
             forget(*reading);
         } else {
             undo(*reading, ended);
+            reading->is_in_doubt = reading->is_in_doubt || reading->opened_in == ended;
         }
     }
 }

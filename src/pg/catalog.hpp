@@ -10,6 +10,9 @@ inline constexpr const char* schema_name = "oms";
 Oid extension_schema();
 Oid extension_owner();
 
+// Oid of the database that the session is connected to.
+Oid database();
+
 // Oid of a relation of ours; raises layout_changed when it is gone.
 Oid relation_oid(const char* name);
 

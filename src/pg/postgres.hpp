@@ -25,6 +25,7 @@ extern "C" {
 #include "access/subtrans.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/timeline.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -150,6 +151,14 @@ inline XLogRecPtr flushed_until() {
     return GetFlushRecPtr(nullptr);
 #else
     return GetFlushRecPtr();
+#endif
+}
+
+inline TimeLineID writing_timeline() {
+#if PG_VERSION_NUM >= 150000
+    return GetWALInsertionTimeLine();
+#else
+    return ThisTimeLineID;
 #endif
 }
 

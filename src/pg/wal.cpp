@@ -64,6 +64,17 @@ bool await_standby(WalPosition position, PublishAfter copy) {
     return is_confirmed(position, wait.mode);
 }
 
+std::uint32_t timeline() { return version::writing_timeline(); }
+
+bool history_has(std::uint32_t timeline, WalPosition position) {
+    if (position == 0 || position > GetXLogInsertRecPtr()) return false;
+    TimeLineID current = version::writing_timeline();
+    if (timeline == current) return true;
+    // The byte before: at the very position where a timeline ends, the next one begins.
+    List* history = readTimeLineHistory(current);
+    return timeline < current && tliOfPointInHistory(position - 1, history) == timeline;
+}
+
 std::int64_t cluster_identifier() { return static_cast<std::int64_t>(GetSystemIdentifier()); }
 
 bool is_standby() { return RecoveryInProgress(); }

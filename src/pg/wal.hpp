@@ -27,6 +27,12 @@ enum class PublishAfter : int { local, remote_write, remote_flush, remote_apply 
 // synchronous_standby_names is empty.
 bool await_standby(WalPosition position, PublishAfter copy);
 
+// The timeline that a primary writes; each promotion, and each recovery to a point in time, begins a new one.
+std::uint32_t timeline();
+
+// Says whether what a server wrote on this timeline below this position is part of the history of ours.
+bool history_has(std::uint32_t timeline, WalPosition position);
+
 // The number that initdb gives a cluster: physical copies have the same, a restored dump and an upgraded cluster do not.
 std::int64_t cluster_identifier();
 

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+import consumers
 import database
 from links import Checker, markdown_files
 from mask import Mask
@@ -16,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 WITHOUT_EXTENSION = "database without the extension"
 ROLE = "as "
 RUN = "run"
+CONSUMERS = "readers"  # below examples/: programs that do not end by themselves
 
 
 class Tally:
@@ -105,7 +107,7 @@ def run_page(path, tally, update):
 def run_examples(tally, update):
     """Each example stands beside its output, X.sql or X.py beside X.out."""
     for path in sorted(ROOT.glob("examples/*/*")):
-        if path.suffix not in (".sql", ".py"):
+        if path.suffix not in (".sql", ".py") or path.parent.name == CONSUMERS:
             continue
         expected = path.with_suffix(".out")
         said = expected.read_text(encoding="utf-8") if expected.exists() else ""
@@ -116,6 +118,14 @@ def run_examples(tally, update):
         tally.count(path.relative_to(ROOT), [problem])
         if update and not same:
             expected.write_text(tidy(output) + "\n", encoding="utf-8")
+
+
+def run_consumers(tally):
+    for name in consumers.CONSUMERS:
+        with database.Fresh(extension=True):
+            problems, counts = consumers.run_consumer(ROOT, name)
+        tally.count(f"examples/{CONSUMERS}/{name}", problems)
+        print(counts)
 
 
 def run_example(path):
@@ -172,6 +182,7 @@ def main(arguments):
     sql = "".join(run_page(page, tally, update) for page in pages if not wanted or page.stem in wanted)
     if not wanted or "examples" in wanted:
         run_examples(tally, update)
+        run_consumers(tally)
     if not wanted or "links" in wanted:
         check_links(tally)
     if not wanted:

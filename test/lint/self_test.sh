@@ -54,6 +54,21 @@ END
     printf '#pragma GCC poison SPI_connect\n' >src/pg/poison.hpp
     printf '#include "pg/errors.hpp"\n\nvoid once() {\n    PG_TRY();\n    { ereport(1); }\n}\n' >src/pg/subtransaction.cpp
     printf '#include <cstdint>\n\nint minor();\n' >src/core/money.hpp
+    mkdir -p worker/{runtime,relay,http,db,kafka,command,test}
+    printf '#include "command/run.hpp"\n#include "runtime/clock.hpp"\n' >worker/main.cpp
+    printf '#include <spdlog/spdlog.h>\n\nint now();\n' >worker/runtime/clock.hpp
+    printf '#include "runtime/clock.hpp"\n\nint source();\n' | tee worker/relay/ports.hpp >worker/http/ports.hpp
+    printf '#include "relay/ports.hpp"\n\nint window();\n' >worker/relay/window.hpp
+    cat >worker/db/events.hpp <<'END'
+#include <libpq-fe.h>
+#include "http/ports.hpp"
+#include "relay/ports.hpp"
+
+constexpr const char* read_events = "SELECT id FROM oms.read_events($1)";
+END
+    printf '#include <librdkafka/rdkafka.h>\n#include "relay/ports.hpp"\n' >worker/kafka/producer.hpp
+    printf '#include "db/events.hpp"\n#include "kafka/producer.hpp"\n#include "relay/window.hpp"\n' >worker/command/run.hpp
+    printf '#include <libpq-fe.h>\n#include "relay/window.hpp"\n' >worker/test/window_test.cpp
     echo 'SELECT 1;' | tee sql/install.sql >expected/install.out
     echo 'session a' | tee test/isolation/specs/race.spec >test/isolation/expected/race.out
     echo 'test: install' >test/regress.schedule
@@ -102,6 +117,26 @@ violation layers src/orders/load.cpp:1 'is private' <<<'#include "../log/cursor.
 violation layers src/oms.cpp:1 'is private' <<<'#include "log/cursor.hpp"'
 violation layers src/helpers/misc.cpp:1 'has no level' <<<'int misc();'
 violation layers src/misc.cpp:1 'lies in no room' <<<'int misc();'
+
+violation worker_layers worker/relay/relay.cpp:1 'relay includes db' <<<'#include "db/events.hpp"'
+violation worker_layers worker/relay/relay.cpp:1 'relay includes kafka' <<<'#include "../kafka/producer.hpp"'
+violation worker_layers worker/relay/relay.cpp:2 'relay includes http' <<<$'\n#include "http/ports.hpp"'
+violation worker_layers worker/timers/timers.cpp:1 'timers includes relay' <<<'#include "relay/ports.hpp"'
+violation worker_layers worker/inbox/inbox.cpp:1 'inbox includes kafka' <<<'#include "kafka/producer.hpp"'
+violation worker_layers worker/http/server.cpp:1 'http includes command' <<<'#include "command/run.hpp"'
+violation worker_layers worker/runtime/log.cpp:1 'runtime includes relay' <<<'#include "relay/ports.hpp"'
+violation worker_layers worker/db/pool.cpp:1 'db includes kafka' <<<'#include "kafka/producer.hpp"'
+violation worker_layers worker/db/pool.cpp:1 'is private' <<<'#include "relay/window.hpp"'
+violation worker_layers worker/kafka/consumer.cpp:1 'is private' <<<'#include "relay/window.hpp"'
+violation worker_layers worker/main.cpp:1 'main.cpp includes relay' <<<'#include "relay/window.hpp"'
+violation worker_layers worker/relay/relay.cpp:1 'known to db alone' <<<'#include <libpq-fe.h>'
+violation worker_layers worker/command/run.cpp:1 'known to db alone' <<<'#include <libpq/libpq-fs.h>'
+violation worker_layers worker/db/pool.cpp:1 'known to kafka alone' <<<'#include <librdkafka/rdkafka.h>'
+violation worker_layers worker/kafka/consumer.cpp:1 'known to db alone' <<<'#include <libpq-fe.h>'
+violation worker_layers worker/relay/relay.cpp:1 'known to http alone' <<<'#include <httplib.h>'
+violation worker_layers worker/relay/relay.cpp:1 'is not in worker/' <<<'#include "core/retry.hpp"'
+violation worker_layers worker/helpers/misc.cpp:1 'is not on the map' <<<'int misc();'
+violation worker_layers worker/db/pool.cpp:1 'oms.event is a table' <<<'constexpr const char* all = "SELECT id FROM oms.event";'
 
 violation destructors src/pg/scope.hpp:2 'destructor' <<<$'struct Scope {\n    ~Scope();\n};'
 

@@ -11,28 +11,6 @@ use Test::More;
 
 my @readers = ('middle', 'beside', 'end', 'beginning');
 
-sub consume
-{
-	my ($node, $database, $reader, $count) = @_;
-	return $node->safe_psql($database, "BEGIN; INSERT INTO got SELECT '$reader', id FROM oms.read_events('$reader', $count); SELECT oms.commit_reader('$reader'); COMMIT;");
-}
-
-# Reads to the end and compares with the log.
-sub finish
-{
-	my ($node, $database, $what) = @_;
-	for my $reader (@readers)
-	{
-		consume($node, $database, $reader, 40) for (1 .. 12);
-		is($node->safe_psql($database, "SELECT count(*) FROM got g WHERE reader = '$reader' HAVING count(*) > count(DISTINCT id)"), '', "$what, $reader: nothing twice");
-		is($node->safe_psql($database, "SELECT count(*) FROM oms.event e WHERE topic = 't' AND NOT EXISTS (SELECT FROM got g WHERE g.reader = '$reader' AND g.id = e.id)"),
-			'0', "$what, $reader: nothing missed");
-		is($node->safe_psql($database, "SELECT count(*) FROM oms.read_events('$reader')"), '0', "$what, $reader: nothing left");
-	}
-	is($node->safe_psql($database, 'SELECT * FROM oms.check_integrity()'), '', "$what: integrity");
-	return;
-}
-
 my $old = new_cluster('old');
 # Five thousand transactions, so that the new clusters have not come to these ids yet.
 $old->safe_psql('postgres', 'CREATE PROCEDURE burn() LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1 .. 5000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$');
@@ -81,22 +59,22 @@ my (undef, undef, $notice) = $new->psql('elsewhere', "SELECT count(*) FROM oms.r
 like($notice, qr/NOTICE:  reader "middle" goes over to another cluster/, 'the reader says that it goes over');
 my $slow_new = $new->background_psql('elsewhere', on_error_die => 1);
 $slow_new->query_safe("BEGIN; SELECT append('slow', 2)");
-finish($new, 'elsewhere', 'another cluster');
+has_read_everything($new, 'elsewhere', 'another cluster', @readers);
 $slow_new->query_safe('COMMIT');
 $slow_new->quit;
-finish($new, 'elsewhere', 'another cluster, what was late');
+has_read_everything($new, 'elsewhere', 'another cluster, what was late', @readers);
 is($new->safe_psql('elsewhere', 'SELECT count(*), max(life) FROM oms.log_life'), '2|2', 'a second life of the log');
 is($new->safe_psql('elsewhere', "SELECT e.id, status FROM oms.take_replays('end') t JOIN oms.dead_letter d USING (dead_letter_id) JOIN oms.event e ON e.id = t.id"),
 	'5|replaying', 'the open attempt is taken there');
 
 # Readers that read before anything is appended record the life, too.
 restore($new, 'quiet');
-finish($new, 'quiet', 'another cluster, reading first');
+has_read_everything($new, 'quiet', 'another cluster, reading first', @readers);
 
 # Into another database of the same cluster: the same transaction ids, the same life.
 restore($old, 'beside_it');
 $old->safe_psql('beside_it', "SELECT append('new', 30)");
-finish($old, 'beside_it', 'the same cluster');
+has_read_everything($old, 'beside_it', 'the same cluster', @readers);
 is($old->safe_psql('beside_it', 'SELECT count(*) FROM oms.log_life'), '1', 'still the first life');
 
 # pg_upgrade: a new cluster identifier, while transaction ids go on.
@@ -113,7 +91,7 @@ command_ok(['pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $upgraded->da
 $upgraded->start;
 is($upgraded->safe_psql('postgres', $everything), $state, 'upgraded: all rows are the same');
 $upgraded->safe_psql('postgres', "SELECT append('new', 30)");
-finish($upgraded, 'postgres', 'upgraded');
+has_read_everything($upgraded, 'postgres', 'upgraded', @readers);
 is($upgraded->safe_psql('postgres', 'SELECT max(life) FROM oms.log_life'), '2', 'upgraded: a second life of the log');
 
 done_testing();
