@@ -242,3 +242,18 @@ SELECT test.fails(format('SELECT oms.%s(%L, idempotency_key => test.key(), expec
 FROM unnest('{capture_payment, void_payment, refund_payment}'::text[]) verb;
 -- Answers for operations that are not there, from tasks that anybody made: nothing happens.
 SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'integrity');
+
+-- Two ways to pay do not add up: what was paid without a payment is paid, and payments that were begun have to suffice.
+SELECT test.make_order('paid') AS o \gset
+SELECT refunded_minor FROM oms.refund_order(:'o', 100, 'dented', test.key());
+SELECT test.fails(format('SELECT oms.authorize_payment(%L, NULL, test.key())', :'o'), 'OM003', 'a payment for what was paid');
+SELECT test.make_order('reserved') AS o \gset
+SELECT amount_minor FROM oms.authorize_payment(:'o', 100, test.key());
+SELECT test.fails(format('SELECT oms.advance_order(%L, ''pay'', test.key())', :'o'), 'OM003', 'paid by less than the total');
+SELECT amount_minor FROM oms.authorize_payment(:'o', NULL, test.key());
+SELECT status FROM oms.advance_order(:'o', 'pay', test.key());
+-- An order does not end while its money is held.
+SELECT test.make_order() AS o \gset
+SELECT payment_id AS p FROM oms.authorize_payment(:'o', NULL, test.key()) \gset
+SELECT test.fails(format('SELECT oms.cancel_order(%L, ''x'', test.key())', :'o'), 'OM003', 'canceled with the money in hand');
+SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'integrity');

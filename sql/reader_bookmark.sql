@@ -82,9 +82,12 @@ SELECT test.resume(:'mark');
 SELECT test.equal(count(*), 15, 'a reader that was created anew reads what its creation says') FROM oms.read_events('marked');
 
 -- What was never written by us.
-SELECT test.fails(format('SELECT oms.resume_reader(%L, %L)', 'marked', junk), 'OM001', format('"%s" is no bookmark', left(junk, 30)))
-FROM (VALUES (''), ('oms1'), ('oms2' || substr(:'mark', 5)), (:'mark' || ' '), (:'mark' || ' 1'), (' ' || :'mark'), (test.word(:'mark', 10, '-1')), (test.word(:'mark', 10, '0')),
-    (test.word(:'mark', 14, '1')), (test.word(:'mark', 14, '4000000000')), (test.word(:'mark', 11, '99999999999999999999')), (repeat('1 ', 100000)), (replace(:'mark', ' ', '  '))) j (junk);
+SELECT test.fails(format('SELECT oms.resume_reader(%L, %L)', 'marked', junk), 'OM001', format('no bookmark: %s', what))
+FROM (VALUES ('', 'nothing'), ('oms1', 'a beginning'), ('oms2' || substr(:'mark', 5), 'another version'), (:'mark' || ' ', 'a blank behind it'),
+    (:'mark' || ' 1', 'a word too many'), (' ' || :'mark', 'a blank before it'), (test.word(:'mark', 10, '-1'), 'a negative count'),
+    (test.word(:'mark', 10, '0'), 'a count of none'), (test.word(:'mark', 14, '1'), 'a count too small'), (test.word(:'mark', 14, '4000000000'), 'a count too large'),
+    (test.word(:'mark', 11, '99999999999999999999'), 'a number beyond all numbers'), (repeat('1 ', 100000), '100,000 words'),
+    (replace(:'mark', ' ', '  '), 'two blanks')) j (junk, what);
 SELECT test.fails($$SELECT oms.resume_reader('marked', NULL)$$, 'OM001', 'no bookmark');
 SELECT test.fails($$SELECT oms.resume_reader('nobody', 'oms1')$$, 'OM002', 'a reader that does not exist');
 SELECT test.fails($$SELECT oms.reader_bookmark('nobody')$$, 'OM002', 'a bookmark of a reader that does not exist');

@@ -1,6 +1,7 @@
 // oms.advance_order, the primitive: key -> lock -> the machine decides -> write -> events -> answer; and its named forms.
 #include "api/request.hpp"
 #include "api/transition.hpp"
+#include "payments/payments.hpp"
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
 
@@ -16,6 +17,18 @@ struct Advance {
     Jsonb* payload;
 };
 
+// Where payments were begun for an order it is paid by them; without any, whoever says "pay" has the money.
+void require_payments_suffice(const orders::Order& order) {
+    payments::Sums sums = payments::sums_of(order.id);
+    if (sums.payments == 0 || sums.held_minor >= order.total_minor) return;
+    pg::raise(
+        pg::Error::illegal_transition,
+        {.message = pg::format("order %s cannot pay with what its payments hold", orders::id_text(order.id).data()),
+         .detail = pg::format("They hold " INT64_FORMAT " of " INT64_FORMAT " %s.", sums.held_minor, order.total_minor,
+                              pg::c_string(order.currency)),
+         .hint = "Authorize the rest with oms.authorize_payment first."});
+}
+
 Datum advance(const pg::Call& call, const Positions& at, const Advance& wanted) {
     RequestFingerprint request{"advance_order"};
     request.add(wanted.id).add(wanted.action).add(wanted.reason).add(wanted.payload);
@@ -23,6 +36,7 @@ Datum advance(const pg::Call& call, const Positions& at, const Advance& wanted) 
         call, "advance_order", at, wanted.id, request, [&](const orders::Order& order, orders::Change& change) {
             core::Decision decision = core::decide(order.facts(), wanted.action, orders::owner_transitions());
             if (decision.refusal != core::Refusal::none) raise_refusal(order, wanted.action, decision.refusal);
+            if (decision.taken->effect == core::Effect::pay_in_full) require_payments_suffice(order);
             take_transition(order, change, decision, wanted.reason.value_or(std::string_view{}), wanted.payload);
         });
 }

@@ -40,6 +40,8 @@ void goods_obey(const orders::Order& order, orders::Change& change, std::string_
     std::string_view to = change.next.status;
     if (to == core::order_status::shipped || to == core::order_status::completed) {
         consume_goods(order);
+    } else if (to == core::order_status::pending) {
+        release_goods(order, change, reason);
     } else {
         goods_follow(order, change, reason);
     }

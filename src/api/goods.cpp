@@ -121,8 +121,7 @@ void exchange_goods(const orders::Order& order, orders::Change& change) {
 }
 
 void goods_follow(const orders::Order& order, orders::Change& change, std::string_view reason) {
-    // Nothing is reserved for an order that is pending.
-    if (change.next.status == order.status || order.status == core::order_status::pending) return;
+    if (change.next.status == order.status) return;
     if (change.next.status == core::order_status::confirmed) consume_goods(order);
     if (core::is_final(change.next.status)) release_goods(order, change, reason);
 }

@@ -1,4 +1,6 @@
 // The payment commands. Each begins an operation and answers at once: what the provider says comes later, by settle_payment.cpp.
+#include <algorithm>
+
 #include "api/request.hpp"
 #include "api/settle_payment.hpp"
 #include "payments/payments.hpp"
@@ -39,7 +41,9 @@ std::int64_t amount_to_authorize(const orders::Order& order, std::optional<std::
     if (!order.pending_action.empty()) raise_refusal(order, "be paid for", core::Refusal::operation_in_progress);
     if (order.on_hold) raise_refusal(order, "be paid for", core::Refusal::on_hold);
     if (core::is_final(order.status)) raise_refusal(order, "be paid for", core::Refusal::illegal_transition);
-    std::int64_t open = order.total_minor - payments::sums_of(order.id).held_minor;
+    // What was paid without a payment of ours is paid, too.
+    std::int64_t held = std::max(payments::sums_of(order.id).held_minor, order.paid_minor);
+    std::int64_t open = order.total_minor - held;
     std::int64_t wanted = amount.value_or(open);
     if (wanted >= 1 && wanted <= open) return wanted;
     if (open < 1) {

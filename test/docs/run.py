@@ -148,7 +148,11 @@ def check_every_function_is_shown(tally, sql):
     with database.Fresh(extension=True):
         functions = database.must("SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'oms'::regnamespace "
                                   "AND prorettype <> 'trigger'::regtype AND proname <> 'grant_audiences' ORDER BY 1")
+        # The steps of the built-in saga are called by the engine alone.
+        steps = database.must("SELECT string_agg(definition::text, ' ') FROM oms.saga_definition WHERE builtin")
     for function in functions.split("\n"):
+        if f'"oms.{function}"' in steps:
+            continue
         shown = f"oms.{function}(" in sql
         tally.count(f"oms.{function}", [None if shown else "no page has an example that calls it"])
 
