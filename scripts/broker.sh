@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Private Apache Kafka clusters (KRaft, one to three nodes) below .run/ of the checkout, for demo, tests and benchmarks.
 #
-#   scripts/broker.sh start NAME [--nodes 1|3] [--heap 384m] [--set key=value ...]   make it if need be, start it, print the
-#                                         settings for eval
+#   scripts/broker.sh start NAME [--nodes 1|3] [--heap 384m] [--listen ADDRESS] [--data DIR] [--set key=value ...]
+#                                         make it if need be, start it, print the settings for eval
 #   scripts/broker.sh env NAME            print the settings of a running cluster
 #   scripts/broker.sh stop NAME [NODE]    stop it (or one node) in order, keep the data
 #   scripts/broker.sh kill NAME [NODE]    kill -9, keep the data
@@ -11,8 +11,10 @@
 #
 #   eval "$(scripts/broker.sh start demo)" && kcat -b "$KAFKA" -L
 #
-# --set gives server.properties settings; they are used by the start that names them. `start` on a cluster that lacks a node
-# starts that node again, at its old port. The jars come from Maven Central once and stay in .run/kafka/libs.
+# --set gives server.properties settings; they are used by the start that names them. --nodes, --listen (an address of this
+# machine, 127.0.0.1 if not told) and --data (a directory for the logs, a small disk say, which `destroy` leaves alone) count
+# when the cluster is made. `start` on a cluster that lacks a node starts that node again, at its old port. The jars come from
+# Maven Central once and stay in .run/kafka/libs.
 set -euo pipefail
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -83,7 +85,7 @@ each_node() {
 
 addresses() {
     local node list=
-    for node in $(each_node); do list+=${list:+,}127.0.0.1:$(cat "$home/$node/port"); done
+    for node in $(each_node); do list+=${list:+,}$(cat "$home/address"):$(cat "$home/$node/port"); done
     echo "$list"
 }
 
@@ -110,7 +112,13 @@ create() {
         pick_port >"$home/$node/controller_port"
     done
     jit=1 java_run kafka.tools.StorageTool random-uuid 2>/dev/null >"$home/cluster_id"
+    echo "$listen" >"$home/address"
+    echo "${data:-$home}" >"$home/data"
     echo "$nodes" >"$home/nodes"
+}
+
+data_of() {
+    echo "$(cat "$home/data")/$1/data"
 }
 
 write_settings() {
@@ -124,9 +132,9 @@ write_settings() {
         echo "process.roles=broker,controller"
         echo "controller.quorum.voters=$voters"
         echo "controller.listener.names=CONTROLLER"
-        echo "listeners=PLAINTEXT://127.0.0.1:$(cat "$home/$node/port"),CONTROLLER://127.0.0.1:$(cat "$home/$node/controller_port")"
+        echo "listeners=PLAINTEXT://$(cat "$home/address"):$(cat "$home/$node/port"),CONTROLLER://127.0.0.1:$(cat "$home/$node/controller_port")"
         echo "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
-        echo "log.dirs=$home/$node/data"
+        echo "log.dirs=$(data_of "$node")"
         echo "num.partitions=4"
         echo "default.replication.factor=$replicas"
         echo "offsets.topic.replication.factor=$replicas"
@@ -145,7 +153,7 @@ start_node() {
     local node=$1
     if running "$node"; then return; fi
     write_settings "$node"
-    if [ ! -f "$home/$node/data/meta.properties" ]; then
+    if [ ! -f "$(data_of "$node")/meta.properties" ]; then
         jit=1 java_run kafka.tools.StorageTool format -t "$(cat "$home/cluster_id")" -c "$home/$node/server.properties" \
             >"$home/$node/format.log" 2>&1 || die "cannot format: $(tail -n 3 "$home/$node/format.log")"
     fi
@@ -211,6 +219,8 @@ shift 2
 home=$run_dir/kafka/clusters/$name
 nodes=1
 heap=384m
+listen=127.0.0.1
+data=
 settings=()
 only=
 case $command in
@@ -219,6 +229,8 @@ start)
         case $1 in
         --nodes) nodes=$2 ;;
         --heap) heap=$2 ;;
+        --listen) listen=$2 ;;
+        --data) data=$2 ;;
         --set) settings+=("$2") ;;
         *) usage ;;
         esac

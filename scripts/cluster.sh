@@ -112,7 +112,9 @@ start() {
     fi
     if running; then return; fi
 
-    rm -f "$data/postmaster.pid"    # stale: running() has just said so
+    # Stale: running() has just said so. PostgreSQL itself would take a killed postmaster that nobody has reaped for a living one.
+    rm -f "$data/postmaster.pid"
+    if [ -f "$home/socket" ]; then rm -f "$(cat "$home/socket")"/.s.PGSQL.*; fi
     port=$(cat "$home/port" 2>/dev/null) || port=
     if [ -z "$port" ] || ! port_is_free "$port"; then port=$(pick_port); fi
     for ((attempt = 1; attempt <= start_attempts; attempt++)); do

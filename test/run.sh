@@ -7,13 +7,13 @@
 #   test/run.sh regress:create_order          one test of a suite; unit:Money.* is a filter of GoogleTest
 #   ONLY="regress:create_order lint" make test
 #
-# Suites, in this order: lint unit regress isolation tap suites docs model worker. One that has no files yet is left out.
+# Suites, in this order: lint unit regress isolation tap suites docs model worker faults. One that has no files yet is left out.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 # shellcheck source=scripts/server_user.sh
 . scripts/server_user.sh
 
-suites=(lint unit regress isolation tap suites docs model worker)
+suites=(lint unit regress isolation tap suites docs model worker faults)
 without_server=' lint unit model '     # neither built extension nor cluster
 diff_lines_max=400                     # of regression.diffs, so that one broken error message does not bury the rest
 
@@ -174,6 +174,12 @@ suite_worker() {
     make --no-print-directory -C worker test
 }
 
+suite_faults() {
+    local tests
+    mapfile -t tests < <(chosen_tests faults)
+    test/faults/run.sh ${tests[@]+"${tests[@]}"}
+}
+
 has_files() {
     compgen -G "$1" >/dev/null
 }
@@ -187,7 +193,7 @@ suite_files() {
     isolation) echo 'test/isolation/specs/*.spec' ;;
     tap) echo 'test/tap/t/*.pl' ;;
     suites) echo 'test/suites/*.sh' ;;
-    docs | model) echo "test/$1/run.sh" ;;
+    docs | model | faults) echo "test/$1/run.sh" ;;
     worker) echo 'worker/Makefile' ;;
     esac
 }

@@ -38,7 +38,8 @@ int check(const runtime::Settings& settings) {
     bool database = true;
     for (const auto& finding : db::probe(target_of(settings), settings.reader))
         database = say(finding.good, "database", finding.text) && database;
-    const auto topics = database ? db::topics_with_policy(target_of(settings)) : std::vector<std::string>{};
+    auto topics = database ? db::topics_with_policy(target_of(settings)) : std::vector<std::string>{};
+    if (settings.exactly_once) topics.push_back(settings.cursor_topic);
     good = check_broker(settings, topics) && database && good;
     return good ? done : failed;
 }

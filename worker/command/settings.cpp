@@ -20,6 +20,8 @@ kafka::KafkaSettings kafka_of(const runtime::Settings& settings) {
     made.in_flight_bytes = settings.in_flight_bytes;
     made.source = settings.source;
     made.unknown_topic_waits = settings.unknown_topic_waits;
+    made.exactly_once = settings.exactly_once;
+    made.cursor_topic = settings.cursor_topic;
     return made;
 }
 

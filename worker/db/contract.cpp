@@ -14,7 +14,8 @@ constexpr Statement look = {
     "    'oms.record_receipts(text, bigint[], text[], integer[], bigint[], timestamptz[])') IS NOT NULL,"
     "  pg_catalog.to_regprocedure('oms.topic_policies()') IS NOT NULL,"
     "  pg_catalog.to_regprocedure('oms.blocked_keys(text)') IS NOT NULL,"
-    "  pg_catalog.to_regprocedure('oms.metrics()') IS NOT NULL"};
+    "  pg_catalog.to_regprocedure('oms.metrics()') IS NOT NULL,"
+    "  pg_catalog.to_regprocedure('oms.resume_reader(text, text)') IS NOT NULL"};
 
 }  // namespace
 
@@ -22,8 +23,9 @@ Contract Contract::of(Connection& connection) {
     const auto found = connection.run(look);
     Contract contract;
     int column = 0;
-    for (bool* offered : {&contract.reading, &contract.reads_by_bytes, &contract.parks, &contract.replays,
-                          &contract.receipts, &contract.topic_policies, &contract.blocked_keys, &contract.metrics})
+    for (bool* offered :
+         {&contract.reading, &contract.reads_by_bytes, &contract.parks, &contract.replays, &contract.receipts,
+          &contract.topic_policies, &contract.blocked_keys, &contract.metrics, &contract.bookmarks})
         *offered = found.boolean(0, column++);
     return contract;
 }

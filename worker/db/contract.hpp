@@ -19,6 +19,7 @@ struct Contract {
     bool topic_policies = false;
     bool blocked_keys = false;
     bool metrics = false;
+    bool bookmarks = false;  // what delivering exactly once takes
 
     static Contract of(Connection& connection);
 };

@@ -25,6 +25,11 @@ constexpr Statement read_events_by_bytes = {"read_events_by_bytes",
 // So this commit does not wait for the disk. set_config with `true` ends with the transaction.
 constexpr Statement commit_reader = {
     "commit_reader", "SELECT pg_catalog.set_config('synchronous_commit', 'off', true), oms.commit_reader($1, $2)"};
+constexpr Statement reader_bookmark = {
+    "reader_bookmark", "SELECT bookmark, system_identifier, database, timeline, wal FROM oms.reader_bookmark($1, $2)"};
+constexpr Statement resume_reader = {"resume_reader", "SELECT outcome, reason FROM oms.resume_reader($1, $2)"};
+constexpr Statement letters_ahead = {"dead_letters_ahead",
+                                     "SELECT event_id, topic, key, error, parked FROM oms.dead_letters_ahead($1)"};
 constexpr Statement doorbell_arm = {"doorbell_arm", "SELECT oms.doorbell_arm()"};
 constexpr Statement doorbell_disarm = {"doorbell_disarm", "SELECT oms.doorbell_disarm()"};
 constexpr Statement reject_event = {"reject_event", "SELECT oms.reject_event($1, $2, $3, 1)"};
@@ -38,6 +43,16 @@ constexpr Statement topic_policies_of = {"topic_policies",
 constexpr Statement blocked_keys_of = {"blocked_keys", "SELECT topic, key FROM oms.blocked_keys($1)"};
 constexpr Statement nothing = {"keep_alive", "SELECT 1"};
 constexpr Statement set_lease = {"set_lease", "SELECT pg_catalog.set_config('idle_session_timeout', $1, false)"};
+
+constexpr std::string_view invalid_argument = "OM001";
+// The lease ends a session that is silent, but not one that blocks while it sends: a leader that hangs asleep is sent one
+// notification for each commit, until nothing more goes down its socket. From there on only somebody else can end it.
+constexpr Statement end_hung_owner = {
+    "end_hung_owner",
+    "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM oms.reader_status($1) r "
+    "JOIN pg_catalog.pg_stat_activity a ON a.pid = r.owner_pid "
+    "WHERE a.usename = current_user AND (a.state <> 'active' OR a.wait_event = 'ClientWrite') "
+    "AND a.state_change < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $2 / 1000.0)"};
 
 constexpr int attempt_column = event_columns;
 
@@ -109,7 +124,14 @@ Result EventSource::run(const Statement& statement, Arguments arguments) {
 bool EventSource::attach(runtime::Clock::duration wait) {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(wait).count();
     try {
-        return connection_.run_unless(stop_, attach_reader, {settings_.reader, ms}).boolean(0, 0);
+        // What does not wait need not be interrupted: a worker that is to stop takes the reader once more to write down what it knows.
+        const auto answer = ms == 0 ? connection_.run(attach_reader, {settings_.reader, ms})
+                                    : connection_.run_unless(stop_, attach_reader, {settings_.reader, ms});
+        if (answer.boolean(0, 0)) return true;
+        const auto lease = std::chrono::duration_cast<std::chrono::milliseconds>(settings_.session_lease);
+        if (connection_.run(end_hung_owner, {settings_.reader, lease.count()}).rows() > 0)
+            log::warning("the leader was silent for longer than its lease; its session was ended", {});
+        return false;
     } catch (const Interrupted&) {
         return false;
     }
@@ -169,6 +191,39 @@ void EventSource::record(std::span<const relay::Receipt> receipts) {
     connection_.run(record_receipts,
                     {settings_.reader, std::move(events).finish(), std::move(topics).finish(),
                      std::move(partitions).finish(), std::move(offsets).finish(), std::move(times).finish()});
+}
+
+std::string EventSource::identity() {
+    if (!contract_.bookmarks)
+        throw relay::Refused("the extension oms of this database is too old for --delivery exactly_once");
+    const auto here = run(reader_bookmark, {settings_.reader, std::nullopt});
+    return std::string(here.text(0, 1)) + "-" + std::string(here.text(0, 2)) + "-" + settings_.reader;
+}
+
+relay::Bookmark EventSource::bookmark(std::optional<EventId> last) {
+    const auto here = run(reader_bookmark, {settings_.reader, last ? Argument(*last) : Argument(std::nullopt)});
+    return {std::string(here.text(0, 0)), std::string(here.text(0, 1)), std::string(here.text(0, 2)),
+            here.number<std::int64_t>(0, 3), std::string(here.text(0, 4))};
+}
+
+relay::Resumption EventSource::resume(std::string_view bookmark) {
+    try {
+        const auto there = run(resume_reader, {settings_.reader, bookmark});
+        return {there.text(0, 0) == "refused", std::string(there.text(0, 1))};
+    } catch (const Error& error) {
+        // A cursor that somebody else wrote is one more that is not to be trusted.
+        if (error.sqlstate() != invalid_argument) throw;
+        return {true, error.what()};
+    }
+}
+
+std::vector<relay::Decided> EventSource::decided_ahead() {
+    std::vector<relay::Decided> decided;
+    const auto rows = run(letters_ahead, {settings_.reader});
+    for (int row = 0; row < rows.rows(); ++row)
+        decided.push_back({rows.number<EventId>(row, 0), std::string(rows.text(row, 1)), std::string(rows.text(row, 2)),
+                           std::string(rows.text(row, 3)), rows.boolean(row, 4)});
+    return decided;
 }
 
 bool EventSource::arm_doorbell() { return run(doorbell_arm).boolean(0, 0); }

@@ -29,6 +29,10 @@ class EventSource final : public relay::EventSource {
     relay::Batch read(std::size_t max_events, std::size_t max_bytes) override;
     void prefetch(std::size_t max_events, std::size_t max_bytes) override;
     void commit(relay::EventId position, std::span<const relay::Receipt> receipts) override;
+    std::string identity() override;
+    relay::Bookmark bookmark(std::optional<relay::EventId> last) override;
+    relay::Resumption resume(std::string_view bookmark) override;
+    std::vector<relay::Decided> decided_ahead() override;
     bool arm_doorbell() override;
     void disarm_doorbell() override;
     bool take_ring() override { return listener_.take_ring(); }

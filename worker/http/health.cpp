@@ -23,6 +23,7 @@ Health judge(const runtime::Status& status, runtime::Clock::duration patience) {
     detail["broker_up"] = broker_up;
     detail["silent_seconds"] = std::chrono::duration<double>(silence).count();
     if (const auto trouble = status.trouble(); !trouble.empty()) detail["last_trouble"] = trouble;
+    if (const auto cursor = status.cursor(); !cursor.empty()) detail["cursor"] = cursor;
     detail["version"] = OMS_VERSION;
     health.detail = detail.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
     return health;

@@ -11,7 +11,7 @@ namespace oms::kafka {
 namespace {
 
 /// Properties that the promises rest on, or that have an option of their own.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 18> reserved = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 19> reserved = {{
     {"bootstrap.servers", "use --broker"},
     {"metadata.broker.list", "use --broker"},
     {"compression.type", "use --compression"},
@@ -21,6 +21,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 18> reserved
     {"queue.buffering.max.messages", "use --in-flight-messages"},
     {"queue.buffering.max.kbytes", "use --in-flight-bytes"},
     {"enable.idempotence", "it is always on"},
+    {"enable.gapless.guarantee", "it is on but for messages that are sent alone"},
     {"acks", "it is always all"},
     {"request.required.acks", "it is always all"},
     {"message.timeout.ms", "no message is ever given up"},
@@ -28,7 +29,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 18> reserved
     {"retries", "no message is ever given up"},
     {"message.send.max.retries", "no message is ever given up"},
     {"partitioner", "it is always murmur2_random, as Java clients have it"},
-    {"transactional.id", "the worker uses no transactions"},
+    {"transactional.id", "with --delivery exactly_once it follows from the database and the reader"},
     {"test.mock.num.brokers", "use --broker embedded"},
 }};
 
@@ -41,18 +42,13 @@ void set(rd_kafka_conf_t* conf, const std::string& key, const std::string& value
                                "': " + (shows_value ? "the value is not valid" : error.data()));
 }
 
-}  // namespace
-
-ConfHandle producer_conf(const KafkaSettings& settings) {
-    using std::to_string;
-    const auto linger = std::chrono::duration_cast<std::chrono::milliseconds>(settings.linger).count();
-
+/// What holds for every client: how it reaches the brokers, and what the user wants of it.
+ConfHandle client_conf(const KafkaSettings& settings) {
     ConfHandle conf(rd_kafka_conf_new());
     set(conf.get(), "client.id", "oms-worker");
     // Found soon after an outage, whatever its length.
     set(conf.get(), "reconnect.backoff.max.ms", "2000");
     set(conf.get(), "socket.keepalive.enable", "true");
-    set(conf.get(), "statistics.interval.ms", "5000");
 
     for (const auto& [key, value] : settings.properties) {
         const auto* taken =
@@ -61,10 +57,30 @@ ConfHandle producer_conf(const KafkaSettings& settings) {
             throw runtime::ConfigError("Kafka property '" + key + "' cannot be set: " + std::string(taken->second));
         set(conf.get(), key, value);
     }
-
     set(conf.get(), "bootstrap.servers", settings.bootstrap);
+    return conf;
+}
+
+}  // namespace
+
+ConfHandle producer_conf(const KafkaSettings& settings, Batching batching, const std::string& transactional_id) {
+    using std::to_string;
+    const auto linger = std::chrono::duration_cast<std::chrono::milliseconds>(settings.linger).count();
+
+    auto conf = client_conf(settings);
+    set(conf.get(), "statistics.interval.ms", "5000");
     set(conf.get(), "enable.idempotence", "true");
     set(conf.get(), "acks", "all");
+    if (!transactional_id.empty()) {
+        set(conf.get(), "transactional.id", transactional_id);
+        // Of its own it only asks where a topic ends, and wants to be told the very end.
+        set(conf.get(), "isolation.level", "read_uncommitted");
+    }
+    // A refused batch stops everything behind it: some of its messages may be good, and must not be overtaken. A
+    // transaction fails as a whole anyway.
+    const bool gapless = batching == Batching::many && transactional_id.empty();
+    set(conf.get(), "enable.gapless.guarantee", gapless ? "true" : "false");
+    if (batching == Batching::alone) set(conf.get(), "batch.num.messages", "1");
     // A message waits for its broker as long as it takes: dropped by a timeout behind our back, it
     // would be overtaken by the next one of its key.
     set(conf.get(), "message.timeout.ms", "0");
@@ -80,6 +96,17 @@ ConfHandle producer_conf(const KafkaSettings& settings) {
     set(conf.get(), "log.queue", "true");
     rd_kafka_conf_set_events(conf.get(),
                              RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS);
+    return conf;
+}
+
+ConfHandle consumer_conf(const KafkaSettings& settings) {
+    auto conf = client_conf(settings);
+    set(conf.get(), "isolation.level", "read_committed");
+    set(conf.get(), "enable.partition.eof", "true");
+    set(conf.get(), "auto.offset.reset", "earliest");
+    set(conf.get(), "fetch.wait.max.ms", "100");
+    // It lives for moments; what goes wrong comes with what it reads.
+    rd_kafka_conf_set_log_cb(conf.get(), nullptr);
     return conf;
 }
 

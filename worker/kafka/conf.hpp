@@ -20,10 +20,20 @@ struct KafkaSettings {
     std::size_t in_flight_bytes = 16u << 20;
     std::string source = "/oms";
     bool unknown_topic_waits = false;
+    bool exactly_once = false;
+    std::string cursor_topic = "oms.cursors";
 };
+
+/// How messages travel: many in a request, as is usual, or each alone, so that a refusal names the one it is meant for.
+enum class Batching { many, alone };
 
 /// Builds the producer's configuration. Throws runtime::ConfigError for a property that librdkafka
 /// does not know or take, and for one that is not the user's to set.
-ConfHandle producer_conf(const KafkaSettings& settings);
+/// With a transactional id the producer writes in transactions.
+ConfHandle producer_conf(const KafkaSettings& settings, Batching batching = Batching::many,
+                         const std::string& transactional_id = "");
+
+/// The same of a consumer that sees what is committed, without a group.
+ConfHandle consumer_conf(const KafkaSettings& settings);
 
 }  // namespace oms::kafka

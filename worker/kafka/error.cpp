@@ -34,6 +34,12 @@ ErrorClass classify(rd_kafka_resp_err_t error, bool unknown_topic_waits) noexcep
     }
 }
 
+bool blames_the_batch(rd_kafka_resp_err_t error) noexcept {
+    // Of a forbidden or unknown topic every message is guilty.
+    return classify(error, true) == ErrorClass::reject && error != RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION &&
+           error != RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+}
+
 const char* name_of(ErrorClass c) noexcept {
     switch (c) {
     case ErrorClass::retry: return "retry";

@@ -15,6 +15,9 @@ enum class ErrorClass {
 /// an outage for a bad message would lose its place in the order, the reverse only costs time.
 ErrorClass classify(rd_kafka_resp_err_t error, bool unknown_topic_waits) noexcept;
 
+/// True when a broker says this of a whole batch although only one message in it may be meant.
+bool blames_the_batch(rd_kafka_resp_err_t error) noexcept;
+
 const char* name_of(ErrorClass c) noexcept;
 
 }  // namespace oms::kafka

@@ -4,9 +4,11 @@
 #include <chrono>
 #include <cstdint>
 #include <stdexcept>
+#include <utility>
 
 #include "kafka/delivery.hpp"
 #include "kafka/error.hpp"
+#include "kafka/transactional_publisher.hpp"
 #include "runtime/log.hpp"
 
 namespace oms::kafka {
@@ -22,24 +24,17 @@ HeadersHandle handle_of(std::span<const Header> headers) {
     return handle;
 }
 
-void forward_log(rd_kafka_event_t* event) {
-    const char* facility = nullptr;
-    const char* text = nullptr;
-    int level = 0;
-    if (rd_kafka_event_log(event, &facility, &text, &level) != 0) return;
-    // Errors of the connection also come as error events; the client's own lines are detail.
-    constexpr int syslog_error = 3;
-    const auto as = level <= syslog_error ? log::Level::warning : log::Level::debug;
-    log::write(as, "kafka client", {{"facility", facility}, {"text", text}});
-}
-
 }  // namespace
 
-Publisher::Publisher(const KafkaSettings& settings, runtime::Metrics& metrics, runtime::Status& status)
+Publisher::Publisher(const KafkaSettings& settings, runtime::Metrics& metrics, runtime::Status& status,
+                     Batching& batching, const std::string& transactional_id)
     : settings_(settings),
       metrics_(metrics),
       status_(status),
-      producer_(producer_conf(settings)),
+      next_batching_(batching),
+      batching_(std::exchange(batching, Batching::many)),
+      transactional_(!transactional_id.empty()),
+      producer_(producer_conf(settings, batching_, transactional_id)),
       cloud_events_(settings.source) {}
 
 void Publisher::publish(relay::Token token, const relay::Event& event) {
@@ -51,11 +46,18 @@ void Publisher::publish(relay::Token token, const relay::Message& message) {
     produce(token, {message.topic, message.key, message.payload, headers});
 }
 
+relay::Message Publisher::message_of(const relay::Event& event) {
+    relay::Message message{std::string(event.topic), std::string(event.key), std::string(event.payload), {}};
+    for (const auto& [name, value] : cloud_events_.headers_of(event)) message.headers.emplace_back(name, value);
+    return message;
+}
+
 void Publisher::produce(relay::Token token, const Parts& parts) {
+    before_message();
     auto* const topic = producer_.topic(parts.topic);
     if (topic == nullptr) return refuse(token, parts, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION);
     auto headers = handle_of(parts.headers);
-    std::array<rd_kafka_vu_t, 6> fields{};
+    std::array<rd_kafka_vu_t, 7> fields{};
     fields[0].vtype = RD_KAFKA_VTYPE_RKT;
     fields[0].u.rkt = topic;
     fields[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
@@ -70,6 +72,8 @@ void Publisher::produce(relay::Token token, const Parts& parts) {
     fields[4].u.headers = headers.get();
     fields[5].vtype = RD_KAFKA_VTYPE_OPAQUE;
     fields[5].u.ptr = reinterpret_cast<void*>(static_cast<std::uintptr_t>(token));
+    fields[6].vtype = RD_KAFKA_VTYPE_PARTITION;
+    fields[6].u.i32 = parts.partition;
     const ErrorHandle error(rd_kafka_produceva(producer_.get(), fields.data(), fields.size()));
     if (error) return refuse(token, parts, rd_kafka_error_code(error.get()));
     // The client owns the headers now, because it took the message.
@@ -106,12 +110,11 @@ std::vector<relay::Delivery> Publisher::deliveries() {
     while (auto event = producer_.next_event()) {
         switch (rd_kafka_event_type(event.get())) {
         case RD_KAFKA_EVENT_DR:
-            while (const auto* report = rd_kafka_event_message_next(event.get()))
-                arrived.push_back(delivery_of(*report, settings_.unknown_topic_waits));
+            while (const auto* report = rd_kafka_event_message_next(event.get())) arrived.push_back(judge(*report));
             break;
         case RD_KAFKA_EVENT_ERROR: on_error(event.get()); break;
         case RD_KAFKA_EVENT_STATS: on_statistics(event.get()); break;
-        case RD_KAFKA_EVENT_LOG: forward_log(event.get()); break;
+        case RD_KAFKA_EVENT_LOG: on_log(event.get()); break;
         default: break;
         }
     }
@@ -120,7 +123,42 @@ std::vector<relay::Delivery> Publisher::deliveries() {
     return arrived;
 }
 
+/// A broker refuses a batch as a whole, so its messages are judged by what happens to each alone: the next producer, which
+/// begins at the cursor again, sends as many as may have been on their way one by one.
+relay::Delivery Publisher::judge(const rd_kafka_message_t& report) {
+    auto delivery = delivery_of(report, settings_.unknown_topic_waits);
+    if (batching_ == Batching::alone) {
+        ++answered_alone_;
+        if (transactional_ && delivery.outcome == relay::Delivery::Outcome::rejected)
+            next_batching_ = Batching::alone;  // its whole transaction is read again
+        else if (!transactional_ && sent_enough_alone())
+            broken_ = true;
+    } else if (blames_the_batch(report.err)) {
+        if (next_batching_ == Batching::many)
+            log::warning("a batch was refused; its messages will be sent one by one",
+                         {{"topic", delivery.topic}, {"error", delivery.error}});
+        next_batching_ = Batching::alone;
+        broken_ = true;
+        delivery.outcome = relay::Delivery::Outcome::unconfirmed;
+        delivery.message.reset();
+    }
+    return delivery;
+}
+
+void Publisher::on_log(rd_kafka_event_t* event) {
+    const char* facility = nullptr;
+    const char* text = nullptr;
+    int level = 0;
+    if (rd_kafka_event_log(event, &facility, &text, &level) != 0) return;
+    // Errors of the connection also come as error events; the client's own lines are detail.
+    constexpr int syslog_error = 3;
+    complaint_ = complaint_ || level <= syslog_error;
+    const auto as = level <= syslog_error ? log::Level::warning : log::Level::debug;
+    log::write(as, "kafka client", {{"facility", facility}, {"text", text}});
+}
+
 void Publisher::on_error(rd_kafka_event_t* event) {
+    complaint_ = true;
     metrics_.broker_errors.Increment();
     auto error = rd_kafka_event_error(event);
     std::string text = rd_kafka_event_error_string(event);
@@ -158,10 +196,15 @@ void Publisher::drop_queued() {
     rd_kafka_purge(producer_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING);
 }
 
+std::unique_ptr<relay::Publisher> Publishers::open(const std::string& identity) {
+    if (!settings_.exactly_once) return std::make_unique<Publisher>(settings_, metrics_, status_, batching_);
+    return std::make_unique<TransactionalPublisher>(settings_, metrics_, status_, batching_, identity);
+}
+
 Publishers::Publishers(KafkaSettings settings, runtime::Metrics& metrics, runtime::Status& status)
     : settings_(std::move(settings)), metrics_(metrics), status_(status) {
     // Judged as a whole now, not when the first session stands: some values clash only together.
-    const Producer trial(producer_conf(settings_));
+    const Producer trial(producer_conf(settings_, Batching::many, settings_.exactly_once ? "oms-trial" : ""));
 }
 
 }  // namespace oms::kafka

@@ -1,8 +1,12 @@
 // The relay's Publisher on librdkafka: one idempotent producer, for as long as it lives.
+//
+// With an identity the producer is a transactional one; what that takes is in transactional_publisher.hpp.
 #pragma once
 
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "kafka/cloud_event.hpp"
@@ -14,37 +18,59 @@
 
 namespace oms::kafka {
 
-class Publisher final : public relay::Publisher {
+class Publisher : public relay::Publisher {
   public:
-    Publisher(const KafkaSettings& settings, runtime::Metrics& metrics, runtime::Status& status);
+    Publisher(const KafkaSettings& settings, runtime::Metrics& metrics, runtime::Status& status, Batching& batching,
+              const std::string& transactional_id = "");
 
     void publish(relay::Token token, const relay::Event& event) override;
     void publish(relay::Token token, const relay::Message& message) override;
+    relay::Message message_of(const relay::Event& event) override;
     std::vector<relay::Delivery> deliveries() override;
     bool broken() const override { return broken_; }
     void drop_queued() override;
     int wake_fd() const override { return producer_.arrived().fd(); }
 
-  private:
+  protected:
     struct Parts {
         std::string_view topic;
         std::string_view key;
         std::string_view payload;
         std::span<const Header> headers;
+        std::int32_t partition = RD_KAFKA_PARTITION_UA;
     };
     void produce(relay::Token token, const Parts& parts);
+    virtual void before_message() {}
+
+    rd_kafka_t* client() const noexcept { return producer_.get(); }
+    const KafkaSettings& settings() const noexcept { return settings_; }
+    void show_broker(bool up);
+    void send_alone_next() noexcept { next_batching_ = Batching::alone; }
+    void give_up() noexcept { broken_ = true; }
+    std::size_t refused_on_the_spot() const noexcept { return refused_.size(); }
+    /// True when the client complained, of whatever, since the last call.
+    bool take_complaint() noexcept { return std::exchange(complaint_, false); }
+    bool sent_enough_alone() const noexcept { return answered_alone_ >= settings_.in_flight_messages; }
+
+  private:
+    relay::Delivery judge(const rd_kafka_message_t& report);
     void refuse(relay::Token token, const Parts& parts, rd_kafka_resp_err_t error);
     void on_error(rd_kafka_event_t* event);
+    void on_log(rd_kafka_event_t* event);
     void on_statistics(rd_kafka_event_t* event);
-    void show_broker(bool up);
 
     const KafkaSettings& settings_;
     runtime::Metrics& metrics_;
     runtime::Status& status_;
+    Batching& next_batching_;  // of the producer that follows this one
+    const Batching batching_;
+    const bool transactional_;
+    std::size_t answered_alone_ = 0;
     Producer producer_;
     CloudEvents cloud_events_;
     std::vector<relay::Delivery> refused_;  // on the spot, answered with the next deliveries
     bool broken_ = false;
+    bool complaint_ = false;
     rd_kafka_resp_err_t reported_ = RD_KAFKA_RESP_ERR_NO_ERROR;  // the error that was logged last, and when
     runtime::Clock::time_point reported_at_{};
 };
@@ -53,14 +79,14 @@ class Publishers final : public relay::Publishers {
   public:
     /// Throws runtime::ConfigError when no producer can be made from these settings.
     Publishers(KafkaSettings settings, runtime::Metrics& metrics, runtime::Status& status);
-    std::unique_ptr<relay::Publisher> open() override {
-        return std::make_unique<Publisher>(settings_, metrics_, status_);
-    }
+    bool transactional() const override { return settings_.exactly_once; }
+    std::unique_ptr<relay::Publisher> open(const std::string& identity) override;
 
   private:
     KafkaSettings settings_;
     runtime::Metrics& metrics_;
     runtime::Status& status_;
+    Batching batching_ = Batching::many;
 };
 
 }  // namespace oms::kafka

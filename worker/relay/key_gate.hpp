@@ -43,7 +43,10 @@ class KeyGate {
     /// The event was rejected: blocks its key and returns all held ones, which are to be parked.
     std::vector<Held> block(Ticket ticket);
     /// The database says that nothing holds the key any more.
-    void unblock(const Event& event) { blocked_.erase(lane_name(event.topic, event.key)); }
+    void unblock(std::string_view topic, std::string_view key) { blocked_.erase(lane_name(topic, key)); }
+    /// What follows the event waits behind it, as far as the database knows.
+    bool blocks(const Event& event) const { return blocked_.contains(lane_name(event.topic, event.key)); }
+    void block_behind(const Event& event) { blocked_.insert(lane_name(event.topic, event.key)); }
 
   private:
     static std::string lane_name(std::string_view topic, std::string_view key);

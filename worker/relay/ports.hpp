@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -72,6 +73,30 @@ struct BlockedKey {
     std::string key;
 };
 
+/// Where the reader stands, written down by the database so that it can be kept elsewhere.
+struct Bookmark {
+    std::string text;  // means something to the database alone
+    // What people want to know of it:
+    std::string cluster;
+    std::string database;
+    std::int64_t timeline = 0;
+    std::string wal;
+};
+
+struct Resumption {
+    bool refused = false;  // the history of the database does not have that place: the stored cursor counts
+    std::string reason;
+};
+
+/// What was decided of an event that the stored cursor has not passed. Read again, it is not to be sent.
+struct Decided {
+    EventId event = 0;
+    std::string topic;
+    std::string key;
+    std::string error;
+    bool parked = false;
+};
+
 /// A session with the database that can own the reader.
 class EventSource {
   public:
@@ -92,6 +117,15 @@ class EventSource {
 
     /// Records receipts and moves the cursor behind the event `position`, in one transaction.
     virtual void commit(EventId position, std::span<const Receipt> receipts) = 0;
+
+    /// Names the reader among those of all databases.
+    virtual std::string identity() = 0;
+    /// Writes down the place behind the event `last`, or behind everything this session has read. Everything it depends on survives a crash of the database.
+    virtual Bookmark bookmark(std::optional<EventId> last) = 0;
+    /// Moves the cursor on to a place that was written down; only before the first read. Also proves that this session
+    /// still owns the reader.
+    virtual Resumption resume(std::string_view bookmark) = 0;
+    virtual std::vector<Decided> decided_ahead() = 0;
 
     /// Takes the doorbell without waiting; false: a producer is committing.
     virtual bool arm_doorbell() = 0;
@@ -161,6 +195,34 @@ struct Delivery {
     std::unique_ptr<Message> message;  // when rejected: what it was, for the dead letter topic
 };
 
+/// The cursor as it stands beside the messages in the broker.
+struct StoredCursor {
+    Bookmark place;
+    std::vector<std::int64_t> replays;  // attempts whose messages came with it
+};
+
+/// What a producer can do that writes in transactions: consumers of committed messages see all of one or nothing. A
+/// transaction begins with the first message after the last commit. One that failed makes the producer broken.
+class Transactions {
+  public:
+    virtual ~Transactions() = default;
+
+    /// Shuts out every earlier producer of the same identity, ends its transaction, and reads the cursor of the last one
+    /// that was committed. False: not done within `patience`, call again.
+    virtual bool take_over(runtime::Clock::duration patience) = 0;
+    virtual const std::optional<StoredCursor>& stored() const = 0;
+
+    /// Hands the cursor over, as part of the transaction; answered by a delivery like any message.
+    virtual void store(Token token, const StoredCursor& cursor) = 0;
+    /// Makes the transaction visible, when all its messages were answered. False: not yet, call again.
+    virtual bool commit(runtime::Clock::duration patience) = 0;
+    /// Gives the transaction up, and the producer with it; what was not answered is not answered any more.
+    virtual void abort(runtime::Clock::duration patience) = 0;
+
+    /// Why the transaction failed, when one of its messages is to blame and no delivery says which.
+    virtual std::string refusal() const = 0;
+};
+
 /// A producer. Messages of one key arrive in the order of the calls.
 class Publisher {
   public:
@@ -170,6 +232,9 @@ class Publisher {
     /// refused on the spot. The relay bounds what is in flight, so a full queue is an error (a throw).
     virtual void publish(Token token, const Event& event) = 0;
     virtual void publish(Token token, const Message& message) = 0;
+
+    /// The message that publish() would send for this event.
+    virtual Message message_of(const Event& event) = 0;
 
     /// Returns the deliveries that arrived, without waiting.
     virtual std::vector<Delivery> deliveries() = 0;
@@ -183,12 +248,17 @@ class Publisher {
 
     /// Readable when deliveries may have arrived.
     virtual int wake_fd() const = 0;
+
+    /// Nothing for a producer that delivers at least once.
+    virtual Transactions* transactions() { return nullptr; }
 };
 
 class Publishers {
   public:
     virtual ~Publishers() = default;
-    virtual std::unique_ptr<Publisher> open() = 0;
+    /// True when the producers write in transactions. They have to be told who they are.
+    virtual bool transactional() const { return false; }
+    virtual std::unique_ptr<Publisher> open(const std::string& identity) = 0;
 };
 
 }  // namespace oms::relay

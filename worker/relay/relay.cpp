@@ -21,6 +21,8 @@ constexpr Clock::duration longest_pause = 5ms;
 Relay::Relay(EventSource& source, Publisher& publisher, Carried& carried, World world, const RelaySettings& settings)
     : source_(source),
       publisher_(publisher),
+      transactions_(publisher.transactions()),
+      carried_(carried),
       window_(carried.window),
       receipts_(carried.receipts),
       world_(world),
@@ -29,15 +31,19 @@ Relay::Relay(EventSource& source, Publisher& publisher, Carried& carried, World 
 
 Relay::Outcome Relay::run() {
     try {
-        prepare();
+        bool ready = prepare();
         while (!world_.stop.requested()) {
             if (publisher_.broken() || gave_up_) {
+                if (transactions_ != nullptr) look_for_the_culprit();
                 salvage();
                 write_cursor_if_due(true);
                 bell_.leave();
                 return Outcome::producer_broken;
             }
-            turn();
+            if (ready)
+                turn();
+            else
+                ready = prepare();
         }
         drain();
         return Outcome::stopped;
@@ -49,12 +55,15 @@ Relay::Outcome Relay::run() {
     }
 }
 
-void Relay::prepare() {
+/// Makes everything known that has to be before the first read; false when the broker is not ready yet.
+bool Relay::prepare() {
+    if (transactions_ != nullptr && !take_over()) return false;
     const auto policies = source_.topic_policies();
     gate_.set_policies(policies);
     for (const auto& policy : policies)
         if (policy.receipts) receipt_topics_.insert(policy.topic);
-    gate_.set_blocked(source_.blocked_keys());
+    look_at_blocked_keys();
+    return true;
 }
 
 void Relay::turn() {
@@ -64,6 +73,7 @@ void Relay::turn() {
     look_after_replays();
     show_gauges();
     if (publisher_.broken() || gave_up_) return;
+    if (transaction_is_due()) return end_transaction();
 
     if (bell_.asleep()) {
         const auto woken = bell_.wake();
@@ -89,8 +99,7 @@ bool Relay::has_room() const {
 
 void Relay::read_and_publish() {
     const auto bytes = settings_.in_flight_bytes - window_.unsettled_bytes();
-    const auto most = std::clamp<std::size_t>(
-        bytes / event_bytes_, 1, std::min(settings_.batch, settings_.in_flight_messages - window_.unsettled()));
+    const auto most = std::clamp<std::size_t>(bytes / event_bytes_, 1, most_to_read());
     const auto started = world_.clock.now();
     const Batch batch = source_.read(most, bytes);
     if (batch.events.empty()) {
@@ -100,6 +109,11 @@ void Relay::read_and_publish() {
         return;
     }
     bell_.found();
+    if (transactions_ != nullptr) {
+        if (!transaction_) transaction_.emplace(world_.clock.now());
+        transaction_->last_read = batch.events.back().id;
+        transaction_->caught_up = batch.events.size() < most;
+    }
     if (batch.events.size() < most / 2) pace(world_.clock.now() - started);
     world_.metrics.reads_with_events.Increment();
     world_.metrics.batch_events.Observe(static_cast<double>(batch.events.size()));
@@ -110,7 +124,7 @@ void Relay::read_and_publish() {
     event_bytes_ = std::max(read / batch.events.size() + 1, event_bytes_ - event_bytes_ / 8);
     // A full batch promises another one. The database fills it while this one is handed over.
     if (batch.events.size() >= most && 2 * read < bytes &&
-        window_.unsettled() + 2 * settings_.batch <= settings_.in_flight_messages)
+        window_.unsettled() + 2 * settings_.batch <= settings_.in_flight_messages && !carried_.suspicion.any())
         source_.prefetch(most, bytes - read);
     for (const auto& event : batch.events) take_in(event);
 }
@@ -121,31 +135,51 @@ void Relay::pace(Clock::duration read_took) {
     next_read_ = world_.clock.now() + std::min(read_took * pause_per_read, longest_pause);
 }
 
+std::size_t Relay::most_to_read() const {
+    return carried_.suspicion.limit(std::min(settings_.batch, settings_.in_flight_messages - window_.unsettled()));
+}
+
 void Relay::take_in(const Event& event) {
     Ticket ticket = 0;
     if (!window_.add(event, ticket)) return world_.metrics.already_settled.Increment();
-    if (event.topic.empty()) return window_.settle(ticket);
-    if (!gate_.gates(event.topic)) return send(ticket, event);
+    if (event.topic.empty()) return settle(ticket);
+    if (!gate_.gates(event.topic)) return deliver(ticket, event);
     switch (gate_.admit(ticket, event)) {
-    case KeyGate::Verdict::send: return send(ticket, event);
+    case KeyGate::Verdict::send: return deliver(ticket, event);
     case KeyGate::Verdict::hold: return;
-    case KeyGate::Verdict::park: return park(ticket, event);
+    case KeyGate::Verdict::park: return decided_.contains(event.id) ? deliver(ticket, event) : park(ticket, event);
     }
+}
+
+/// Sends the event, unless it was decided before that it is not to be sent.
+void Relay::deliver(Ticket ticket, const Event& event) {
+    return decided_.contains(event.id) ? pass_decided(ticket, event) : send(ticket, event);
 }
 
 void Relay::send(Ticket ticket, const Event& event) {
     publisher_.publish(make_token(Sending::event, ticket), event);
+    handed_over(make_token(Sending::event, ticket));
+}
+
+void Relay::handed_over(Token token) {
     ++on_the_way_;
+    if (!transaction_) return;
+    ++transaction_->messages;
+    transaction_->last_message = token;
 }
 
 void Relay::park(Ticket ticket, const Event& event) {
-    if (!source_.reject(event.id, "waits behind a rejected event of its key", true)) {
-        gate_.unblock(event);
-        if (gate_.admit(ticket, event) == KeyGate::Verdict::send) send(ticket, event);
-        return;
-    }
+    if (parked(ticket, event)) return;
+    gate_.unblock(event.topic, event.key);
+    if (gate_.admit(ticket, event) == KeyGate::Verdict::send) send(ticket, event);
+}
+
+/// Parks the event; false when nothing holds its key back any more.
+bool Relay::parked(Ticket ticket, const Event& event) {
+    if (!source_.reject(event.id, "waits behind a rejected event of its key", true)) return false;
     world_.metrics.parked.Increment();
-    window_.settle(ticket);
+    settle(ticket);
+    return true;
 }
 
 void Relay::write_cursor_if_due(bool now) {
@@ -161,18 +195,27 @@ void Relay::write_cursor_if_due(bool now) {
     world_.metrics.committed_event_id.Set(static_cast<double>(*position));
 }
 
-void Relay::look_after_replays() {
+void Relay::keep_session_alive() {
     const auto now = world_.clock.now();
     if (now < replays_looked_for_ + settings_.replay_interval) return;
     replays_looked_for_ = now;
-    // Unsettled replays are returned again, so there is one round of them at a time.
-    if (replays_in_flight_ > 0) return source_.keep_alive();
-    gate_.set_blocked(source_.blocked_keys());
-    const auto batch = source_.take_replays(settings_.batch);
+    source_.keep_alive();
+}
+
+void Relay::look_after_replays() {
+    // Unsettled replays are returned again, so there is one round of them at a time; none joins a transaction that ends.
+    if (replays_in_flight_ > 0 || (transaction_ && transaction_->ending)) return keep_session_alive();
+    const auto now = world_.clock.now();
+    if (now < replays_looked_for_ + settings_.replay_interval) return;
+    replays_looked_for_ = now;
+    look_at_blocked_keys();
+    const auto batch = source_.take_replays(carried_.suspicion.limit(settings_.batch));
+    if (transactions_ != nullptr && !transaction_ && !batch.replays.empty()) transaction_.emplace(now);
     for (const auto& replay : batch.replays) {
-        publisher_.publish(make_token(Sending::replay, static_cast<std::uint64_t>(replay.attempt_id)), replay.event);
+        const auto token = make_token(Sending::replay, static_cast<std::uint64_t>(replay.attempt_id));
+        publisher_.publish(token, replay.event);
         ++replays_in_flight_;
-        ++on_the_way_;
+        handed_over(token);
     }
 }
 
@@ -197,17 +240,24 @@ void Relay::drain() {
     const auto deadline = world_.clock.now() + settings_.drain_timeout;
     bell_.leave();
     take_deliveries();
-    while (window_.unsettled() + replays_in_flight_ > 0 && !publisher_.broken() && !gave_up_ &&
-           world_.clock.now() < deadline) {
+    if (transaction_) transaction_->caught_up = true;
+    while (!is_drained() && !publisher_.broken() && !gave_up_ && world_.clock.now() < deadline) {
         const std::array fds = {publisher_.wake_fd()};
-        world_.waiter.wait(fds, deadline - world_.clock.now());
+        keep_session_alive();
+        if (transaction_)
+            end_transaction();
+        else
+            world_.waiter.wait(fds, deadline - world_.clock.now());
         take_deliveries();
         write_cursor_if_due(false);
     }
+    if (transaction_) abandon();
     if (window_.unsettled() > 0)
         log::warning("stopped with unconfirmed messages; they will be sent again", {{"messages", window_.unsettled()}});
     write_cursor_if_due(true);
     source_.detach();
 }
+
+bool Relay::is_drained() const { return !transaction_ && window_.unsettled() + replays_in_flight_ == 0; }
 
 }  // namespace oms::relay

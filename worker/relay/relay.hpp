@@ -9,6 +9,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -17,6 +18,7 @@
 #include "relay/doorbell.hpp"
 #include "relay/key_gate.hpp"
 #include "relay/ports.hpp"
+#include "relay/transaction.hpp"
 #include "relay/window.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/status.hpp"
@@ -44,6 +46,8 @@ struct Carried {
     explicit Carried(std::size_t window_capacity) : window(window_capacity) {}
     Window window;
     std::vector<Receipt> receipts;
+    Suspicion suspicion;
+    std::unordered_set<EventId> uncopied;  // dead letters that the topic for them refuses as well
 };
 
 /// The surroundings of a relay; all of them outlive it.
@@ -70,32 +74,56 @@ class Relay {
     bool delivered() const noexcept { return delivered_; }
 
   private:
-    void prepare();
+    bool prepare();
     void turn();
     bool has_room() const;
     void read_and_publish();
     void pace(runtime::Clock::duration read_took);
+    std::size_t most_to_read() const;
     void take_in(const Event& event);
+    void deliver(Ticket ticket, const Event& event);
     void send(Ticket ticket, const Event& event);
+    void handed_over(Token token);
     void park(Ticket ticket, const Event& event);
+    bool parked(Ticket ticket, const Event& event);
 
     void take_deliveries();
     void settle(Ticket ticket);
     void after_event(Delivery& delivery, Ticket ticket);
     void after_replay(Delivery& delivery, std::int64_t attempt);
     void reject(Delivery& delivery);
+    void publish_copy(Ticket ticket, Message copy, const std::string& error);
     void pass_gate(Ticket ticket);
 
     void look_after_replays();
+    void look_for_replays_at_once() { replays_looked_for_ = world_.clock.now() - settings_.replay_interval; }
+    void keep_session_alive();
     void write_cursor_if_due(bool now);
     void wait(runtime::Clock::duration longest);
     void show_gauges();
 
     void drain();
+    bool is_drained() const;
     void salvage();
+
+    // In transactions: exactly_once.cpp.
+    bool take_over();
+    void go_on_behind(const StoredCursor& stored);
+    void look_at_blocked_keys();
+    void pass_decided(Ticket ticket, const Event& event);
+    bool transaction_is_due() const;
+    void end_transaction();
+    bool store_cursor();
+    void require_all_acknowledged() const;
+    void committed();
+    void abandon();
+    void look_for_the_culprit();
+    void convict();
 
     EventSource& source_;
     Publisher& publisher_;
+    Transactions* const transactions_;  // none: at least once
+    Carried& carried_;
     Window& window_;
     std::vector<Receipt>& receipts_;
     World world_;
@@ -109,6 +137,10 @@ class Relay {
     std::vector<Delivery> rejected_;
     std::vector<std::pair<std::int64_t, Delivery>> settled_replays_;
     std::vector<Ticket> passed_;
+
+    std::optional<Transaction> transaction_;
+    std::optional<EventId> last_committed_;  // of what this session has read
+    std::unordered_map<EventId, Decided> decided_;
 
     std::size_t on_the_way_ = 0;  // handed to the publisher and not answered, whatever for
     std::size_t replays_in_flight_ = 0;

@@ -1,6 +1,7 @@
 #include "relay/supervisor.hpp"
 
 #include <chrono>
+#include <utility>
 
 #include "runtime/log.hpp"
 
@@ -44,7 +45,40 @@ void Supervisor::run() {
         }
     }
     world_.metrics.leader.Set(0);
+    world_.status.phase = Phase::stopping;
+    try {
+        write_down();
+    } catch (const std::exception& error) {
+        log::warning("the cursor could not be written any more; some messages will be sent again",
+                     {{"error", error.what()}});
+    }
     world_.status.phase = Phase::stopped;
+}
+
+/// After a stop without a session: writes down, in one more session, what is known to be acknowledged. The cursor moves only
+/// in a session that has read, so the events are read again up to the first that is not known.
+void Supervisor::write_down() {
+    auto& window = carried_.window;
+    window.restart();
+    if (!window.remembers()) return;
+    const auto source = sources_.open();
+    if (!source->attach(runtime::Clock::duration::zero())) return;
+    bool known = true;
+    while (known && window.remembers()) {
+        const auto batch = source->read(settings_.relay.batch, settings_.relay.in_flight_bytes);
+        if (batch.events.empty()) break;
+        for (const auto& event : batch.events) {
+            Ticket ticket = 0;
+            // Without a topic there is nothing to be sent.
+            if (window.add(event, ticket)) {
+                if (!event.topic.empty()) known = false;
+                if (known) window.settle(ticket);
+            }
+            if (!known) break;
+        }
+    }
+    if (const auto position = window.position()) source->commit(*position, carried_.receipts);
+    source->detach();
 }
 
 void Supervisor::live_one_session() {
@@ -80,7 +114,7 @@ bool Supervisor::wait_for_the_reader(EventSource& source) {
 
 Relay::Outcome Supervisor::relay_once(EventSource& source) {
     carried_.window.restart();
-    const auto publisher = publishers_.open();
+    const auto publisher = publishers_.open(publishers_.transactional() ? source.identity() : "");
     Relay relay(source, *publisher, carried_, world_, settings_.relay);
     // Looked at on every way out: one that worked for a while starts its pauses anew.
     struct ResetBackoff {

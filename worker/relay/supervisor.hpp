@@ -30,6 +30,7 @@ class Supervisor {
     bool wait_for_the_reader(EventSource& source);
     Relay::Outcome relay_once(EventSource& source);
     void pause();
+    void write_down();
 
     EventSources& sources_;
     Publishers& publishers_;

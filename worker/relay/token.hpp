@@ -9,6 +9,7 @@ enum class Sending : std::uint64_t {
     event,      // number: the event's ticket
     dead_copy,  // a copy for the dead letter topic; number: the rejected event's ticket
     replay,     // number: the replay attempt
+    cursor,     // of the transaction
 };
 
 constexpr int number_bits = 62;

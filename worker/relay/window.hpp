@@ -42,6 +42,9 @@ class Window {
     /// given out before mean nothing afterwards.
     void restart();
 
+    /// True when there is something to remember after a restart: settled, and not behind the stored cursor.
+    bool remembers() const noexcept { return !known_.empty(); }
+
     /// A read found nothing: every event behind the stored cursor has been seen, and what was
     /// remembered beyond that stands before the cursor (another worker has moved it).
     void caught_up() { known_.clear(); }
@@ -70,7 +73,7 @@ class Window {
         std::uint32_t bytes;
         bool settled;
     };
-    const Entry& entry(Ticket ticket) const { return entries_[ticket - first_]; }
+    const Entry& entry(Ticket ticket) const { return entries_.at(ticket - first_); }
     void advance();
 
     std::size_t capacity_;

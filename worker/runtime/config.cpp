@@ -83,6 +83,7 @@ class Grammar {
     std::vector<std::string> kafka_;
     std::vector<std::string> kafka_files_;
     std::string unknown_topic_ = "reject";
+    std::string delivery_ = "at_least_once";
     std::string log_level_ = "info";
     std::string filter_;
     int rate_ = 0;
@@ -140,6 +141,13 @@ void Grammar::broker_options() {
               ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))
               ->capture_default_str(),
           "OMS_COMPRESSION", group);
+    named(app_.add_option("--delivery", delivery_, "What a consumer gets: at_least_once or exactly_once")
+              ->check(CLI::IsMember({"at_least_once", "exactly_once"}))
+              ->capture_default_str(),
+          "OMS_DELIVERY", group);
+    named(app_.add_option("--cursor-topic", s.cursor_topic, "With exactly_once: where the cursor is kept in Kafka")
+              ->capture_default_str(),
+          "OMS_CURSOR_TOPIC", group);
     span("--linger", "OMS_LINGER", group, s.linger, {0, 10'000}, "1ms", "How long a message may wait for company");
     named(app_.add_option("--dlq-topic", s.dlq_topic, "Publish rejected messages here too"), "OMS_DLQ_TOPIC", group);
     named(app_.add_option("--source", s.source, "CloudEvents source")->capture_default_str(), "OMS_SOURCE", group);
@@ -239,6 +247,7 @@ void judge(const Command& command) {
     if (command.verb != Verb::broker && s.database.empty())
         throw ConfigError("no database given: set --database, OMS_DATABASE or OMS_DATABASE_FILE");
     if (carries && s.broker.empty()) throw ConfigError("no broker given: set --broker or OMS_BROKER");
+    if (s.exactly_once && s.cursor_topic.empty()) throw ConfigError("--cursor-topic cannot be empty");
     if (s.reader.empty()) throw ConfigError("--reader cannot be empty");
     if (s.batch > s.in_flight_messages) throw ConfigError("--batch cannot exceed --in-flight-messages");
     if (s.in_flight_bytes < in_flight_bytes_min) throw ConfigError("--in-flight-bytes must be at least 64kb");
@@ -257,6 +266,7 @@ Command Grammar::finish() {
     key_values(kafka_, "--kafka", false);
     key_values(kafka_files_, "--kafka-file", true);
     s.unknown_topic_waits = unknown_topic_ == "wait";
+    s.exactly_once = delivery_ == "exactly_once";
     s.log_level = log_levels.at(log_level_);
     if (rate_ > 0) command_.rate = rate_;
     if (!filter_.empty()) command_.filter = filter_;

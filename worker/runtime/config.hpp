@@ -38,6 +38,8 @@ struct Settings {
     std::string dlq_topic;
     std::string source = "/oms";
     bool unknown_topic_waits = false;
+    bool exactly_once = false;
+    std::string cursor_topic = "oms.cursors";
 
     // Relay
     std::uint64_t batch = 1000;

@@ -17,6 +17,8 @@ constexpr auto wakeups = "oms_relay_wakeups_total";
 constexpr auto wakeups_help = "Why a sleeping relay woke up";
 constexpr auto replays = "oms_relay_replays_total";
 constexpr auto replays_help = "Replayed dead letters";
+constexpr auto transactions = "oms_relay_transactions_total";
+constexpr auto transactions_help = "Kafka transactions, when delivering exactly once";
 
 double resident_memory() {
     std::ifstream statm("/proc/self/statm");
@@ -44,6 +46,8 @@ Metrics::Metrics()
       receipts(counter("oms_relay_receipts_total", "Delivery receipts written")),
       replays_sent(counter(replays, replays_help, "result", "sent")),
       replays_failed(counter(replays, replays_help, "result", "failed")),
+      transactions_committed(counter(transactions, transactions_help, "result", "committed")),
+      transactions_aborted(counter(transactions, transactions_help, "result", "aborted")),
       producer_rebuilds(counter("oms_relay_producer_rebuilds_total", "Producers replaced after a fatal error")),
       session_losses(counter("oms_relay_session_losses_total", "Database sessions lost")),
       broker_errors(counter("oms_relay_broker_errors_total", "Errors reported by the Kafka client")),

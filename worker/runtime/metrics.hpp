@@ -52,6 +52,8 @@ class Metrics {
     prometheus::Counter& receipts;
     prometheus::Counter& replays_sent;
     prometheus::Counter& replays_failed;
+    prometheus::Counter& transactions_committed;
+    prometheus::Counter& transactions_aborted;
     prometheus::Counter& producer_rebuilds;
     prometheus::Counter& session_losses;
     prometheus::Counter& broker_errors;

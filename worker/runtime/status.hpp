@@ -44,11 +44,22 @@ class Status {
         return trouble_;
     }
 
+    /// Which cursor counted when this worker began to lead; empty when delivering at least once.
+    void set_cursor(std::string text) {
+        const std::lock_guard lock(mutex_);
+        cursor_ = std::move(text);
+    }
+    std::string cursor() const {
+        const std::lock_guard lock(mutex_);
+        return cursor_;
+    }
+
   private:
     const Clock& clock_;
     std::atomic<Clock::duration::rep> last_sign_{0};
     mutable std::mutex mutex_;
     std::string trouble_;
+    std::string cursor_;
 };
 
 }  // namespace oms::runtime

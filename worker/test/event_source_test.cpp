@@ -8,6 +8,7 @@
 #include "db/event_source.hpp"
 #include "test/fake_database.hpp"
 #include "test/postgres.hpp"
+#include "test/process.hpp"
 
 namespace oms::test {
 namespace {
@@ -48,13 +49,14 @@ class FakeSide final : public Side {
 
 class RealSide final : public Side {
   public:
-    RealSide() {
+    explicit RealSide(runtime::Clock::duration lease = 30s) {
         settings_.target = db_.target();
         settings_.reader = "kafka";
         settings_.start_at = "beginning";
-        settings_.session_lease = 30s;
+        settings_.session_lease = lease;
     }
     std::unique_ptr<relay::EventSource> open() override { return std::make_unique<db::EventSource>(settings_, stop_); }
+    std::string ask(const std::string& sql) { return db_.ask(sql); }
     EventId append(const std::string& key) override { return db_.append(key); }
     void set_policy(const std::string& topic, bool block_key, bool receipts) override {
         db_.ask("SELECT worker_test.set_policy('" + topic + "', '" + (block_key ? "block_key" : "skip") + "', " +
@@ -173,6 +175,22 @@ TEST_P(EventSourceContract, OneSessionOwnsTheReader) {
     EXPECT_FALSE(leader->attach(0ms));
 }
 
+TEST(EventSource, ALeaderThatHungAsleepLosesItsReaderAlsoWhenItsSocketIsFull) {
+    RealSide side(1s);
+    const auto hung = side.open();
+    ASSERT_TRUE(hung->attach(0s));
+    ASSERT_TRUE(hung->arm_doorbell());
+    side.ask("SELECT pg_notify('oms_doorbell', n || repeat('x', 2000)) FROM generate_series(1, 2000) n");
+    ASSERT_TRUE(eventually([&] {
+        return side.ask(
+                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = "
+                   "'ClientWrite'") == "1";
+    }));
+    const auto standby = side.open();
+    EXPECT_TRUE(eventually([&] { return standby->attach(100ms); }));
+    EXPECT_ANY_THROW(hung->keep_alive());
+}
+
 TEST_P(EventSourceContract, TheDoorbellIsHeldByOneAndRungWhenHeld) {
     const auto source = side->open();
     source->attach(0ms);
@@ -246,6 +264,56 @@ TEST_P(EventSourceContract, ReplaysAreGivenUntilTheyAreSettled) {
     EXPECT_EQ(source->take_replays(10).replays.size(), 1u) << "not settled";
     source->settle_replay(taken.replays[0].attempt_id, true, "");
     EXPECT_TRUE(source->take_replays(10).replays.empty());
+}
+
+TEST_P(EventSourceContract, ABookmarkIsGoneBackToByTheNextSession) {
+    if (!extension_offered()) GTEST_SKIP() << "the stand-in writes no bookmarks";
+    const auto ids = append(10);
+    relay::Bookmark place;
+    {
+        const auto source = side->open();
+        ASSERT_TRUE(source->attach(0ms));
+        source->read(4, plenty);
+        source->prefetch(4, plenty);
+        place = source->bookmark(ids[2]);
+        source->commit(ids[1], {});
+        EXPECT_FALSE(source->identity().empty());
+    }
+    const auto next = side->open();
+    ASSERT_TRUE(next->attach(10s));
+    EXPECT_FALSE(next->resume(place.text).refused);
+    EXPECT_FALSE(next->resume(place.text).refused) << "it stands there";
+    EXPECT_EQ(ids_of(next->read(100, plenty)), std::vector(ids.begin() + 3, ids.end()));
+}
+
+TEST_P(EventSourceContract, ABookmarkThatIsNoneIsRefusedAndTheStoredCursorCounts) {
+    if (!extension_offered()) GTEST_SKIP() << "the stand-in writes no bookmarks";
+    const auto ids = append(3);
+    const auto source = side->open();
+    ASSERT_TRUE(source->attach(0ms));
+    const auto answer = source->resume("junk");
+    EXPECT_TRUE(answer.refused);
+    EXPECT_FALSE(answer.reason.empty());
+    EXPECT_EQ(ids_of(source->read(100, plenty)), ids);
+}
+
+TEST_P(EventSourceContract, WhatWasDecidedAheadOfTheCursorIsTold) {
+    if (!extension_offered()) GTEST_SKIP() << "the stand-in does not tell";
+    const auto ids = append(5);
+    const auto source = side->open();
+    ASSERT_TRUE(source->attach(0ms));
+    EXPECT_TRUE(source->decided_ahead().empty());
+    source->read(100, plenty);
+    source->reject(ids[3], "too large", false);
+    const auto decided = source->decided_ahead();
+    ASSERT_EQ(decided.size(), 1u);
+    EXPECT_EQ(decided[0].event, ids[3]);
+    EXPECT_EQ(decided[0].error, "too large");
+    EXPECT_EQ(decided[0].topic, "orders");
+    EXPECT_EQ(decided[0].key, "key0");
+    EXPECT_FALSE(decided[0].parked);
+    source->commit(ids[4], {});
+    EXPECT_TRUE(source->decided_ahead().empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Port, EventSourceContract,

@@ -37,8 +37,44 @@ void FakePublisher::publish(relay::Token token, const relay::Message& message) {
                message.payload});
 }
 
+relay::Message FakePublisher::message_of(const relay::Event& event) {
+    return {std::string(event.topic), std::string(event.key), std::string(event.payload), {}};
+}
+
+bool FakePublisher::take_over(runtime::Clock::duration) {
+    if (!broker_.up) return false;
+    stored_ = broker_.cursor;
+    return true;
+}
+
+void FakePublisher::store(relay::Token token, const relay::StoredCursor& cursor) {
+    to_store_ = cursor;
+    hand_over({token, {"cursors", "fake", 0, {}}, false, cursor.place.text});
+}
+
+bool FakePublisher::commit(runtime::Clock::duration) {
+    if (!queue_.empty() || !on_wire_.empty() || !answers_.empty()) throw std::logic_error("commit before the answers");
+    if (!to_store_) throw std::logic_error("commit without a cursor");
+    if (!broker_.up || broken_) return false;
+    const bool fails = transaction_ == broker_.fail_commit_at;
+    if (!fails || broker_.commit_anyway) {
+        broker_.committed.insert(transaction_);
+        broker_.cursor = to_store_;
+    }
+    broken_ = fails;
+    to_store_.reset();
+    transaction_ = 0;
+    return !fails;
+}
+
 void FakePublisher::hand_over(Sent sent) {
     ++broker_.handed_over;
+    if (broker_.transactional && transaction_ == 0) transaction_ = ++broker_.transactions;
+    sent.written.transaction = transaction_;
+    if (broker_.forbidden_topics.contains(sent.written.topic)) {
+        refusal_ = "TOPIC_AUTHORIZATION_FAILED";
+        broken_ = true;
+    }
     if (broker_.break_after == 0) {
         broken_ = true;
         // Left in the wire list: in doubt for ever.
@@ -81,6 +117,7 @@ std::vector<Delivery> FakePublisher::deliveries() {
                 ++sent;
                 continue;
             }
+            if (sent->refused && broker_.transactional) broken_ = true;  // the transaction is spoiled
             if (!sent->refused) {
                 broker_.log.push_back(sent->written);
                 untold_.push_back(sent->written.event);

@@ -134,6 +134,41 @@ void FakeSession::commit(EventId position, std::span<const relay::Receipt> recei
     });
 }
 
+std::string FakeSession::identity() { return "fake"; }
+
+relay::Bookmark FakeSession::bookmark(std::optional<EventId> last) {
+    return db_.call(id_, "bookmark", [&] {
+        if (last.value_or(0) > read_to_) throw std::logic_error("bookmark behind what was not read");
+        relay::Bookmark place;
+        place.text = std::to_string(db_.history) + " " + std::to_string(last.value_or(read_to_));
+        return place;
+    });
+}
+
+relay::Resumption FakeSession::resume(std::string_view bookmark) {
+    return db_.call(id_, "resume", [&]() -> relay::Resumption {
+        if (db_.owner != id_) throw std::logic_error("resume without owning the reader");
+        const auto space = bookmark.find(' ');
+        if (bookmark.substr(0, space) != std::to_string(db_.history)) return {true, "another history"};
+        db_.cursor = std::max<EventId>(db_.cursor, std::stoll(std::string(bookmark.substr(space + 1))));
+        read_to_ = db_.cursor;
+        return {false, ""};
+    });
+}
+
+std::vector<relay::Decided> FakeSession::decided_ahead() {
+    return db_.call(id_, "decided_ahead", [&] {
+        std::vector<relay::Decided> decided;
+        const auto add = [&](EventId event, const std::string& error, bool parked) {
+            const auto& row = db_.rows[static_cast<std::size_t>(event) - 1];
+            if (event > db_.cursor) decided.push_back({event, row.topic, row.key, error, parked});
+        };
+        for (const auto& [event, error] : db_.dead) add(event, error, false);
+        for (const auto event : db_.parked) add(event, "parked", true);
+        return decided;
+    });
+}
+
 bool FakeSession::arm_doorbell() {
     return db_.call(id_, "arm", [&] {
         if (db_.shared_bell > 0) return false;

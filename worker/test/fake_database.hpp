@@ -79,6 +79,7 @@ class FakeDatabase {
     std::map<std::int64_t, bool> settled_replays;
     std::vector<relay::TopicPolicy> policies;
     std::vector<relay::BlockedKey> blocked;
+    int history = 1;                 // a bookmark of another one is not trusted
     std::vector<std::string> trace;  // names of the calls
     std::vector<Fault> faults;
     std::function<void(const std::string&)> on_call;  // after the entry is noted, before the effect
@@ -99,6 +100,10 @@ class FakeSession final : public relay::EventSource {
     relay::Batch read(std::size_t max_events, std::size_t max_bytes) override;
     void prefetch(std::size_t max_events, std::size_t max_bytes) override;
     void commit(EventId position, std::span<const relay::Receipt> receipts) override;
+    std::string identity() override;
+    relay::Bookmark bookmark(std::optional<EventId> last) override;
+    relay::Resumption resume(std::string_view bookmark) override;
+    std::vector<relay::Decided> decided_ahead() override;
     bool arm_doorbell() override;
     void disarm_doorbell() override;
     bool take_ring() override;

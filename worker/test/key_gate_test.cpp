@@ -56,7 +56,7 @@ TEST(KeyGate, ARejectionGivesTheHeldEventsBackAndBlocksTheKey) {
     EXPECT_EQ(held[1].ticket, 3u);
     EXPECT_EQ(g.admit(4, event(4, "a")), KeyGate::Verdict::park);
     EXPECT_EQ(g.admit(5, event(5, "b")), KeyGate::Verdict::send);
-    g.unblock(event(4, "a"));
+    g.unblock(event(4, "a").topic, "a");
     EXPECT_EQ(g.admit(4, event(4, "a")), KeyGate::Verdict::send);
 }
 

@@ -27,7 +27,7 @@ inline Verdict judge(const FakeDatabase& db, const FakeBroker& broker) {
     std::set<relay::EventId> known;
     for (const auto& row : db.rows) known.insert(row.id);
     for (const auto& written : broker.log) {
-        if (written.event == 0) continue;  // a dead letter copy
+        if (written.event == 0 || !broker.visible(written)) continue;  // a copy, a cursor; given up
         if (!known.contains(written.event)) ++verdict.invented;
         if (!seen.insert(written.event).second) {
             ++verdict.duplicates;

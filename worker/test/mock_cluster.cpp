@@ -1,8 +1,10 @@
 #include "test/mock_cluster.hpp"
 
+#include <array>
 #include <chrono>
 #include <memory>
 #include <set>
+#include <stdexcept>
 
 #include "kafka/handles.hpp"
 
@@ -21,13 +23,14 @@ void set(rd_kafka_conf_t* conf, const char* key, const std::string& value) {
     if (rd_kafka_conf_set(conf, key, value.c_str(), nullptr, 0) != RD_KAFKA_CONF_OK) throw std::logic_error(key);
 }
 
-kafka::ClientHandle consumer_at(const std::string& bootstrap) {
+kafka::ClientHandle consumer_at(const std::string& bootstrap, Isolation isolation) {
     auto* conf = rd_kafka_conf_new();
     set(conf, "bootstrap.servers", bootstrap);
     set(conf, "group.id", "test");
     set(conf, "enable.partition.eof", "true");
     set(conf, "enable.auto.commit", "false");
     set(conf, "fetch.wait.max.ms", "50");
+    set(conf, "isolation.level", isolation == Isolation::committed ? "read_committed" : "read_uncommitted");
     return kafka::ClientHandle(rd_kafka_new(RD_KAFKA_CONSUMER, conf, nullptr, 0));
 }
 
@@ -57,8 +60,9 @@ Consumed copy_of(const rd_kafka_message_t& message) {
     return copy;
 }
 
-std::vector<Consumed> read(const std::string& bootstrap, const std::string& topic, std::size_t count, bool to_the_end) {
-    const auto client = consumer_at(bootstrap);
+std::vector<Consumed> read(const std::string& bootstrap, const std::string& topic, std::size_t count, bool to_the_end,
+                           Isolation isolation = Isolation::committed) {
+    const auto client = consumer_at(bootstrap, isolation);
     rd_kafka_poll_set_consumer(client.get());
     const int partitions = partitions_of(client.get(), topic);
     const PartitionsHandle list(rd_kafka_topic_partition_list_new(partitions));
@@ -85,8 +89,24 @@ std::vector<Consumed> consume(const std::string& bootstrap, const std::string& t
     return read(bootstrap, topic, count, false);
 }
 
-std::vector<Consumed> consume_all(const std::string& bootstrap, const std::string& topic) {
-    return read(bootstrap, topic, static_cast<std::size_t>(-1), true);
+std::vector<Consumed> consume_all(const std::string& bootstrap, const std::string& topic, Isolation isolation) {
+    return read(bootstrap, topic, static_cast<std::size_t>(-1), true, isolation);
+}
+
+void create_topic(const std::string& bootstrap, const std::string& topic,
+                  const std::map<std::string, std::string>& settings) {
+    auto* conf = rd_kafka_conf_new();
+    set(conf, "bootstrap.servers", bootstrap);
+    const kafka::ClientHandle client(rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0));
+    const std::unique_ptr<rd_kafka_NewTopic_t, Destroy<rd_kafka_NewTopic_destroy>> wanted(
+        rd_kafka_NewTopic_new(topic.c_str(), 4, -1, nullptr, 0));
+    for (const auto& [name, value] : settings) rd_kafka_NewTopic_set_config(wanted.get(), name.c_str(), value.c_str());
+    const kafka::QueueHandle answers(rd_kafka_queue_new(client.get()));
+    std::array topics = {wanted.get()};
+    rd_kafka_CreateTopics(client.get(), topics.data(), topics.size(), nullptr, answers.get());
+    const kafka::EventHandle answer(rd_kafka_queue_poll(answers.get(), 30'000));
+    if (!answer || rd_kafka_event_error(answer.get()) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        throw std::runtime_error("cannot create topic " + topic);
 }
 
 }  // namespace oms::test

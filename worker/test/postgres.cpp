@@ -83,6 +83,10 @@ std::int64_t TestDatabase::append(const std::string& aggregate, const std::strin
                           quoted(payload) + "," + quoted(headers) + ")"));
 }
 
+void TestDatabase::allow_connections(bool allowed) {
+    admin().run_text(("ALTER DATABASE " + name_ + " ALLOW_CONNECTIONS " + (allowed ? "true" : "false")).c_str());
+}
+
 void TestDatabase::cut_sessions() {
     ask("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()");

@@ -24,6 +24,8 @@ class TestDatabase {
                         const std::string& payload = "{}", const std::string& headers = "{}");
     /// Ends every other session of this database, as a crash or an operator would.
     void cut_sessions();
+    /// Lets nobody in, as a server that starts or shuts down.
+    void allow_connections(bool allowed);
 
   private:
     std::string name_;

@@ -157,6 +157,25 @@ TEST_F(WorkerProcess, CutSessionsCostNoDuplicate) {
     EXPECT_EQ(worker.wait(), 0);
 }
 
+TEST_F(WorkerProcess, AStopWithoutASessionStillMovesTheCursor) {
+    append(200);
+    auto seldom = arguments();
+    seldom.back() = "1min";
+    Process worker(seldom);
+    ASSERT_TRUE(eventually([&] { return consume_all(broker.addresses(), "orders").size() == 200; }));
+    db.allow_connections(false);
+    db.cut_sessions();
+    ASSERT_TRUE(worker.says("pausing"));
+    db.allow_connections(true);
+    worker.signal(SIGTERM);
+    EXPECT_EQ(worker.wait(), 0);
+    EXPECT_EQ(db.ask("SELECT worker_test.pending('kafka')"), "0") << worker.output();
+    Process next(arguments());
+    append(1);
+    ASSERT_TRUE(caught_up());
+    expect_sound();
+}
+
 TEST_F(WorkerProcess, AStandbyTakesOverWhenTheLeaderDies) {
     Process leader(arguments());
     ASSERT_TRUE(leader.says("leading"));

@@ -78,7 +78,7 @@ class MockSide final : public Side {
   public:
     MockSide() { settings.bootstrap = broker.addresses(); }
     std::unique_ptr<relay::Publisher> open() override {
-        return std::make_unique<kafka::Publisher>(settings, metrics, status);
+        return std::make_unique<kafka::Publisher>(settings, metrics, status, batching);
     }
     std::vector<relay::EventId> written(const std::string& key) override {
         std::vector<relay::EventId> ids;
@@ -90,6 +90,7 @@ class MockSide final : public Side {
 
     kafka::EmbeddedBroker broker{1};
     kafka::KafkaSettings settings;
+    kafka::Batching batching = kafka::Batching::many;
     runtime::Metrics metrics;
     runtime::SteadyClock clock;
     runtime::Status status{clock};
@@ -206,8 +207,35 @@ TEST_F(Publisher, AMessageTooLargeForTheClientIsRejectedWithItsContent) {
     EXPECT_EQ(delivery.message->key, "a");
 }
 
-TEST_F(Publisher, AMessageTooLargeForTheBrokerIsRejectedWithItsContent) {
+TEST_F(Publisher, ARefusedBatchIsJudgedMessageByMessageAndNothingOvertakesIt) {
+    side.settings.linger = 200ms;
+    side.settings.in_flight_messages = 3;
     push_produce_errors({RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE});
+    const auto send_three = [this](relay::EventId first) {
+        const auto publisher = side.open();
+        for (relay::EventId id = first; id < first + 3; ++id)
+            publisher->publish(static_cast<relay::Token>(id), event(id, "a"));
+        std::map<relay::Token, Delivery::Outcome> outcomes;
+        for (const auto& delivery : await(*publisher, 3)) outcomes[delivery.token] = delivery.outcome;
+        EXPECT_EQ(publisher->broken(), first == 1) << "the refused batch, and the end of sending one by one";
+        return outcomes;
+    };
+    using enum Delivery::Outcome;
+    EXPECT_THAT(send_three(1),
+                testing::UnorderedElementsAre(testing::Pair(1, unconfirmed), testing::Pair(2, unconfirmed),
+                                              testing::Pair(3, unconfirmed)));
+    EXPECT_THAT(side.written("a"), testing::IsEmpty());
+    push_produce_errors({RD_KAFKA_RESP_ERR_NO_ERROR, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE});
+    EXPECT_THAT(send_three(1), testing::UnorderedElementsAre(testing::Pair(1, sent), testing::Pair(2, rejected),
+                                                             testing::Pair(3, sent)));
+    EXPECT_THAT(send_three(4),
+                testing::UnorderedElementsAre(testing::Pair(4, sent), testing::Pair(5, sent), testing::Pair(6, sent)));
+    EXPECT_THAT(side.written("a"), testing::ElementsAre(1, 3, 4, 5, 6));
+}
+
+TEST_F(Publisher, AMessageTooLargeForTheBrokerIsRejectedWithItsContent) {
+    push_produce_errors({RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE});
+    EXPECT_EQ(send_one(event(5, "a")).outcome, Delivery::Outcome::unconfirmed) << "the batch may be what is too large";
     const auto delivery = send_one(event(5, "a"));
     EXPECT_EQ(delivery.outcome, Delivery::Outcome::rejected);
     ASSERT_TRUE(delivery.message);

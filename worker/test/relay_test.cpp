@@ -272,6 +272,52 @@ TEST_F(RelayTest, ReplaysAreSentAndSettled) {
     EXPECT_FALSE(db.settled_replays[72]);
 }
 
+TEST_F(RelayTest, ReplaysThatFollowEachOtherDoNotWaitForTheNextLook) {
+    append(5);
+    std::vector<runtime::Clock::time_point> settled;
+    db.on_call = [&](const std::string& call) {
+        // As with block_key: one of a key at a time, the next one when the last is settled.
+        if (call == "settle_replay") settled.push_back(process.clock.now());
+        if (call == "take_replays" && db.cursor == 5 && db.replays.empty() && settled.size() < 5)
+            db.replays = {{static_cast<std::int64_t>(71 + settled.size()), static_cast<EventId>(1 + settled.size())}};
+    };
+    run_until([&] { return settled.size() == 5; });
+    ASSERT_EQ(settled.size(), 5u);
+    EXPECT_LT(settled.back() - settled.front(), process.settings.relay.replay_interval);
+}
+
+TEST_F(RelayTest, AStopWithoutASessionStillMovesTheCursor) {
+    append(60);
+    process.settings.relay.commit_interval = 1h;
+    bool cut = false;
+    process.waiter.meanwhile = [&] {
+        if (cut || broker.log.size() < 60) return;
+        cut = true;
+        db.lose_session();
+    };
+    db.on_call = [&](const std::string&) {
+        if (cut) process.stop.request();
+    };
+    run_until([] { return false; });
+    EXPECT_EQ(db.cursor, 60);
+    EXPECT_FALSE(db.owner) << "the reader is given back";
+    expect_perfect();
+}
+
+TEST_F(RelayTest, AStopWithoutADatabaseLeavesAtOnce) {
+    append(60);
+    process.settings.relay.commit_interval = 1h;
+    db.on_call = [&](const std::string& call) {
+        if (broker.log.size() < 60) return;
+        process.stop.request();
+        db.lose_session();
+        if (call == "open") throw SessionLost("nobody listens");
+    };
+    run_until([] { return false; });
+    EXPECT_LT(db.cursor, 60);
+    EXPECT_LT(process.clock.now().time_since_epoch(), 10s);
+}
+
 TEST_F(RelayTest, ABrokenProducerIsReplacedAndNothingIsSentTwiceThatWasAcknowledged) {
     append(400);
     broker.break_after = 133;
