@@ -252,6 +252,7 @@ SELECT amount_minor FROM oms.authorize_payment(:'o', 100, test.key());
 SELECT test.fails(format('SELECT oms.advance_order(%L, ''pay'', test.key())', :'o'), 'OM003', 'paid by less than the total');
 SELECT amount_minor FROM oms.authorize_payment(:'o', NULL, test.key());
 SELECT status FROM oms.advance_order(:'o', 'pay', test.key());
+SELECT test.fails(format('SELECT oms.refund_order(%L, 100, ''x'', test.key())', :'o'), 'OM003', 'a refund of what is not captured');
 -- An order does not end while its money is held.
 SELECT test.make_order() AS o \gset
 SELECT payment_id AS p FROM oms.authorize_payment(:'o', NULL, test.key()) \gset

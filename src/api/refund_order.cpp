@@ -71,6 +71,18 @@ orders::Order begin_refunds(const orders::Order& order, std::span<const payments
     return orders::lock(order.id);
 }
 
+// Money that is only authorized cannot go back: a capture that comes later would take all of it.
+void require_nothing_only_authorized(const orders::Order& order) {
+    payments::Sums sums = payments::sums_of(order.id);
+    if (sums.held_minor == 0) return;
+    pg::raise(pg::Error::illegal_transition,
+              {.message = pg::format("order %s cannot be refunded while its payments are only authorized",
+                                     orders::id_text(order.id).data()),
+               .detail = pg::format("They hold " INT64_FORMAT " %s, and captured nothing.", sums.held_minor,
+                                    pg::c_string(order.currency)),
+               .hint = "Capture the payment first, or cancel the order, which voids it."});
+}
+
 }  // namespace
 
 OMS_FUNCTION(oms_refund_order) {
@@ -88,7 +100,9 @@ OMS_FUNCTION(oms_refund_order) {
         std::span<const payments::Payment> paid = payments::of_order(id);
         bool captured =
             std::ranges::any_of(paid, [](const payments::Payment& payment) { return payment.captured_minor > 0; });
-        return captured ? begin_refunds(order, paid, amount, why) : refund_at_once(id, expected, amount, why);
+        if (captured) return begin_refunds(order, paid, amount, why);
+        require_nothing_only_authorized(order);
+        return refund_at_once(id, expected, amount, why);
     });
 }
 
