@@ -985,7 +985,7 @@ CREATE FUNCTION oms.replay_tasks(ids bigint[] DEFAULT NULL, filter jsonb DEFAULT
     RETURNS SETOF record
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_replay_tasks';
 COMMENT ON FUNCTION oms.replay_tasks(bigint[], jsonb, integer, boolean, text) IS
-    'Makes dead tasks ready again, with a fresh count of attempts; dry_run only shows which. filter: queue, kind, updated_from, updated_to. Audited.';
+    'Makes dead tasks ready again, with a fresh count of attempts, but for those of settled payment operations; dry_run only shows which. filter: queue, kind, updated_from, updated_to. Audited.';
 CREATE FUNCTION oms.cancel_task(task_id bigint, reason text) RETURNS boolean
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_cancel_task';
 COMMENT ON FUNCTION oms.cancel_task(bigint, text) IS 'Withdraws a task: it is dead, an answer to its lease comes too late. False: it was closed already. Audited.';

@@ -104,6 +104,16 @@ SELECT why, replace(what_to_do, :'saga', 'N') FROM oms.stuck WHERE id = :'saga';
 SELECT status FROM oms.resume_saga(:saga, 'the carrier has it back', test.key(), by_hand => true);
 SELECT hand.answer(), hand.answer(), hand.state(:'d');
 
+-- What the provider refused is settled: its dead tasks are not brought back, each with a key of its own. One that nobody knows about is.
+SELECT count(*) FROM oms.list_tasks('{"queue": "hand-payments", "status": "dead"}', "limit" => 1000);
+SELECT count(*) FROM oms.replay_tasks(filter => '{"queue": "hand-payments"}', "limit" => 1000);
+SELECT hand.paid() AS e \gset
+SELECT status FROM oms.refund_order(:'e', 500, 'late', test.key());
+SELECT count(*) FROM oms.claim_tasks('hand-payments', 1, interval '1 second');
+SELECT oms.cancel_task(max(task_id), 'the worker is gone') FROM oms.task WHERE queue = 'hand-payments' AND status = 'leased';
+SELECT kind, last_error FROM oms.replay_tasks(filter => '{"queue": "hand-payments"}', dry_run => false, reason => 'it is back');
+SELECT hand.answer(), hand.answer(), hand.state(:'e');
+
 -- Nothing was returned twice: for each order, what the customer gave is what he got.
 SELECT test.nothing($$SELECT order_id, sum(amount_minor) FROM oms.ledger_entry JOIN oms.orders USING (order_id) WHERE customer_id = 'c' AND account = 'customer' AND pending_action IS NULL AND status = 'canceled'
     GROUP BY 1 HAVING sum(amount_minor) <> 0$$, 'the ledger is even');

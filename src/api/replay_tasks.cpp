@@ -27,6 +27,13 @@ constexpr std::array known{
     FilterMember{"updated_to", FilterKind::time, " AND updated_at < %d"},
 };
 
+// What a payment's task asked for is settled: it was refused, or done, or done another way. The provider would do it now, with a key that he never
+// carried out, and nobody would count it.
+constexpr const char* not_settled =
+    " AND NOT (kind IN ('payment.authorize', 'payment.capture', 'payment.void', 'payment.refund') AND EXISTS (SELECT "
+    "FROM oms.payment_operation o WHERE o.status IN ('succeeded', 'failed') AND o.operation_id = CASE WHEN "
+    "provider_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN provider_key::uuid END))";
+
 void record(std::string_view operation, core::TaskId task, std::string_view why, std::string_view before,
             std::string_view after) {
     auto picture = [](std::string_view status) {
@@ -58,6 +65,7 @@ OMS_FUNCTION(oms_replay_tasks) {
     Query query{"SELECT task_id, queue, kind, attempt, last_error, updated_at FROM oms.task WHERE status = 'dead'"};
     if (!call.is_null(ids)) query.append(" AND task_id = ANY (%d)", INT8ARRAYOID, call.datum(ids));
     append_conditions(query, call.jsonb(filter), known);
+    query.append(not_settled);
     query.append(" ORDER BY task_id LIMIT %d", INT4OID,
                  Int32GetDatum(checked_count(call, limit, "limit", 100, limit_max)));
     pg::Result rows = query.run();
