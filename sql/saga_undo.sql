@@ -101,6 +101,26 @@ SELECT saga_id AS id, status FROM oms.start_saga('hand', '{}', test.key()) \gset
 SELECT :'status', saga.log();
 SELECT status FROM oms.resume_saga(:id, 'the bank has called', test.key(), by_hand => true);
 SELECT saga.outcomes(:id);
+-- What the definition wants recorded of it is recorded; where that fails the saga stays parked, and nothing of it counts.
+CREATE FUNCTION saga.note(context jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO saga.log (line) VALUES (format('%s %s: %s', context ->> 'purpose', context ->> 'step', context ->> 'reason'));
+    IF EXISTS (SELECT FROM saga.broken WHERE name = 'note') THEN RETURN '{"$fail": "the books are closed"}'; END IF;
+    IF EXISTS (SELECT FROM saga.broken WHERE name = 'note raises') THEN RAISE EXCEPTION 'no books'; END IF;
+    RETURN NULL;
+END $$;
+SELECT saga.define('noted', jsonb_set(saga.step('a'), '{compensation,by_hand}', '"saga.note"'), saga.step('b'), saga.step('c'));
+SELECT saga.broken('do c', 'undo a', 'undo b', 'note');
+SELECT saga_id AS id, status FROM oms.start_saga('noted', '{}', test.key()) \gset
+SELECT :'status', saga.log();
+SELECT message = format('saga %s cannot take step a for undone by hand', :'id'), detail FROM test.outcome(format('SELECT oms.resume_saga(%s, ''paid in cash'', test.key(), by_hand => true)', :id));
+SELECT test.fails(format('SELECT oms.resume_saga(%s, ''paid in cash'', test.key(), by_hand => true)', :id), 'OM021', 'what cannot be recorded');
+UPDATE saga.broken SET name = 'note raises' WHERE name = 'note';
+SELECT detail FROM test.outcome(format('SELECT oms.resume_saga(%s, ''paid in cash'', test.key(), by_hand => true)', :id));
+SELECT status, saga.log(), saga.outcomes(:id) FROM oms.saga WHERE saga_id = :id;
+DELETE FROM saga.broken WHERE name LIKE 'note%';
+SELECT status FROM oms.resume_saga(:id, 'paid in cash', test.key(), by_hand => true);
+SELECT saga.log(), saga.outcomes(:id);
 
 -- A barrier: what completed before waits until it is undone.
 SELECT saga.define('barrier', saga.step('goods'), saga.step('money', 1, true), saga.step('mail'), saga.step('end'));
