@@ -1019,12 +1019,12 @@ COMMENT ON FUNCTION oms.signal_saga(bigint, text, jsonb, text) IS
 CREATE FUNCTION oms.cancel_saga(saga_id bigint, reason text, idempotency_key text DEFAULT NULL)
     RETURNS oms.saga_state
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_cancel_saga';
-COMMENT ON FUNCTION oms.cancel_saga(bigint, text, text) IS 'Turns a running saga back: what was completed is compensated.';
+COMMENT ON FUNCTION oms.cancel_saga(bigint, text, text) IS 'Turns a running saga back: what was completed is compensated. For those who may start it, and for operators.';
 
 CREATE FUNCTION oms.compensate_saga(saga_id bigint, reason text, idempotency_key text DEFAULT NULL)
     RETURNS oms.saga_state
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_compensate_saga';
-COMMENT ON FUNCTION oms.compensate_saga(bigint, text, text) IS 'Undoes a saga, completed or running.';
+COMMENT ON FUNCTION oms.compensate_saga(bigint, text, text) IS 'Undoes a saga of any role, completed or running. For operators.';
 
 CREATE FUNCTION oms.resume_saga(saga_id bigint, reason text, idempotency_key text DEFAULT NULL, by_hand boolean DEFAULT false)
     RETURNS oms.saga_state
