@@ -559,16 +559,19 @@ CREATE TABLE oms.saga (
     created_at     timestamptz NOT NULL,
     updated_at     timestamptz NOT NULL,
     finished_at    timestamptz,
+    completed_at   timestamptz,
     last_seq       bigint NOT NULL,
     first_event_id bigint NOT NULL,
     last_event_id  bigint NOT NULL,
     CONSTRAINT saga_progress CHECK (CASE
-        WHEN status IN ('completed', 'compensated', 'canceled') THEN finished_at IS NOT NULL
+        WHEN status IN ('completed', 'compensated') THEN finished_at IS NOT NULL
         WHEN status = 'parked' THEN waits_for IS NOT NULL
         ELSE waits_for IS NOT NULL AND wake_at IS NOT NULL END)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE oms.saga IS 'One row for each saga. waits_for says what it waits for, wake_at when it will look by itself at the latest.';
 COMMENT ON COLUMN oms.saga.position IS 'The step of the definition''s outermost level that it has come to.';
+COMMENT ON COLUMN oms.saga.canceled IS 'It was turned back on request while it was running.';
+COMMENT ON COLUMN oms.saga.completed_at IS 'When all its steps were done; it stays when they are undone later.';
 COMMENT ON COLUMN oms.saga.signals IS 'Signals that no step has waited for yet.';
 CREATE INDEX saga_key ON oms.saga (key, definition);
 
@@ -1017,12 +1020,12 @@ COMMENT ON FUNCTION oms.signal_saga(bigint, text, jsonb, text) IS
 CREATE FUNCTION oms.cancel_saga(saga_id bigint, reason text, idempotency_key text DEFAULT NULL)
     RETURNS oms.saga_state
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_cancel_saga';
-COMMENT ON FUNCTION oms.cancel_saga(bigint, text, text) IS 'Turns a running saga back: what was completed is compensated.';
+COMMENT ON FUNCTION oms.cancel_saga(bigint, text, text) IS 'Turns a running saga back: what was completed is compensated. For those who may start it, and for operators.';
 
 CREATE FUNCTION oms.compensate_saga(saga_id bigint, reason text, idempotency_key text DEFAULT NULL)
     RETURNS oms.saga_state
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_compensate_saga';
-COMMENT ON FUNCTION oms.compensate_saga(bigint, text, text) IS 'Undoes a saga, completed or running.';
+COMMENT ON FUNCTION oms.compensate_saga(bigint, text, text) IS 'Undoes a saga of any role, completed or running. For operators.';
 
 CREATE FUNCTION oms.resume_saga(saga_id bigint, reason text, idempotency_key text DEFAULT NULL, by_hand boolean DEFAULT false)
     RETURNS oms.saga_state
@@ -1249,12 +1252,13 @@ COMMENT ON FUNCTION oms.saga_history(bigint) IS 'Everything that happened to one
 
 CREATE FUNCTION oms.list_sagas(filter jsonb DEFAULT '{}', cursor text DEFAULT NULL, "limit" integer DEFAULT 100,
                                OUT saga_id bigint, OUT definition text, OUT version integer, OUT key text, OUT status text,
-                               OUT waits_for text, OUT failure text, OUT deadline_at timestamptz, OUT wake_at timestamptz,
-                               OUT created_at timestamptz, OUT updated_at timestamptz, OUT finished_at timestamptz, OUT next_cursor text)
+                               OUT waits_for text, OUT failure text, OUT canceled boolean, OUT deadline_at timestamptz, OUT wake_at timestamptz,
+                               OUT created_at timestamptz, OUT updated_at timestamptz, OUT finished_at timestamptz, OUT completed_at timestamptz,
+                               OUT next_cursor text)
     RETURNS SETOF record
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_list_sagas';
 COMMENT ON FUNCTION oms.list_sagas(jsonb, text, integer) IS
-    'Sagas, newest first. filter: definition, key, status (one or several), created_from, created_to. Pass a row''s next_cursor to go on behind it.';
+    'Sagas, newest first. filter: definition, key, status (one or several), canceled, created_from, created_to. Pass a row''s next_cursor to go on behind it.';
 
 CREATE FUNCTION oms.saga_metrics(OUT name text, OUT labels jsonb, OUT value double precision)
     RETURNS SETOF record
