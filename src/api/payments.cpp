@@ -1,6 +1,7 @@
 // The payment commands. Each begins an operation and answers at once: what the provider says comes later, by settle_payment.cpp.
 #include <algorithm>
 
+#include "api/payment_request.hpp"
 #include "api/request.hpp"
 #include "api/settle_payment.hpp"
 #include "payments/payments.hpp"
@@ -13,28 +14,7 @@
 namespace oms::api {
 namespace {
 
-constexpr std::size_t provider_bytes_max = 60;
-constexpr std::size_t method_bytes_max = 16 * 1024;
-
 payments::State state_of(const payments::Begun& begun) { return {begun.payment, begun.operation}; }
-
-std::string_view checked_provider(const pg::Call& call, int position) {
-    if (call.is_null(position)) return payments::default_provider;
-    return required_bounded_text(call, position, "provider", provider_bytes_max);
-}
-
-Jsonb* checked_method(const pg::Call& call, int position) {
-    Jsonb* method = call.jsonb(position);
-    if (method == nullptr) return nullptr;
-    if (pg::kind_of(method) == pg::JsonKind::object && VARSIZE(method) <= method_bytes_max) return method;
-    pg::raise(
-        pg::Error::invalid_argument,
-        {.message = "method is not a small object",
-         .detail = pg::format("It is %s of %u bytes.", pg::kind_name(pg::kind_of(method)), VARSIZE(method)),
-         .hint = pg::format("Pass an object of at most %zu bytes with what the provider needs: a token, never a card "
-                            "number.",
-                            method_bytes_max)});
-}
 
 // What may still be asked for, of an order that may be paid for; raises otherwise.
 std::int64_t amount_to_authorize(const orders::Order& order, std::optional<std::int64_t> amount) {
@@ -82,7 +62,7 @@ OMS_FUNCTION(oms_authorize_payment) {
     pg::Call call{fcinfo};
     core::OrderId id = call.required_uuid(order_id, "order_id");
     std::optional<std::int64_t> amount = call.bigint(amount_minor);
-    std::string_view whom = checked_provider(call, provider);
+    std::string_view whom = checked_provider(call, provider).value_or(payments::default_provider);
     Jsonb* how = checked_method(call, method);
     RequestFingerprint request{"authorize_payment"};
     request.add(id).add(amount).add(whom).add(how);

@@ -2,7 +2,7 @@
 // begun, and the order counts them when they are done. Where there are none the order's own numbers are all there is.
 #include <algorithm>
 
-#include "api/fulfilment.hpp"
+#include "api/fulfilment_policy.hpp"
 #include "api/goods.hpp"
 #include "api/request.hpp"
 #include "api/transition.hpp"
