@@ -430,11 +430,12 @@ CREATE TABLE oms.timer (
     data       jsonb,
     failures   integer NOT NULL,
     last_error text,
+    failing_since timestamptz,
     PRIMARY KEY (kind, due_at, timer_id)
 );
-COMMENT ON TABLE oms.timer IS 'Everything that is due at a time; a row is gone when it was done. failures and last_error: why it is still there.';
+COMMENT ON TABLE oms.timer IS 'Everything that is due at a time; a row is gone when it was done. failures, last_error and failing_since: why it is still there.';
 COMMENT ON COLUMN oms.timer.kind IS
-    '1 lease, 2 lease that ends with its session, 3 retry of a task, 4 step deadline, 5 step retry, 6 saga deadline, 7 capture, 8 order expiry, 9 reservation expiry, 10 purge';
+    '1 lease, 2 lease that ends with its session, 3 retry of a task, 4 step deadline, 5 step retry, 6 saga deadline, 7 capture, 8 order expiry, 9 reservation expiry, 10 purge, 11 lease whose end a saga or payment is told';
 CREATE INDEX timer_subject ON oms.timer (kind, subject_id);
 
 -- Numbers for tasks and for their places in the queues, drawn after the transaction has its xid: a claimer that notes the sequence's value and then
@@ -915,7 +916,7 @@ CREATE FUNCTION oms.claim_tasks(queue text, max_tasks integer DEFAULT 1, lease i
     RETURNS SETOF record
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_claim_tasks';
 COMMENT ON FUNCTION oms.claim_tasks(text, integer, interval, boolean) IS
-    'Leases up to max_tasks ready tasks; never waits. while_connected: the lease also ends when this session does. Answer each under its lease_epoch.';
+    'Leases up to max_tasks ready tasks; waits for nobody, except that claims of a queue with leased_max take turns. while_connected: the lease also ends when this session does. Answer each under its lease_epoch.';
 
 CREATE FUNCTION oms.complete_task(task_id bigint, lease_epoch bigint, result jsonb DEFAULT NULL,
                                   OUT status text, OUT replayed boolean)
@@ -984,7 +985,7 @@ CREATE FUNCTION oms.replay_tasks(ids bigint[] DEFAULT NULL, filter jsonb DEFAULT
     RETURNS SETOF record
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_replay_tasks';
 COMMENT ON FUNCTION oms.replay_tasks(bigint[], jsonb, integer, boolean, text) IS
-    'Makes dead tasks ready again, with a fresh count of attempts; dry_run only shows which. filter: queue, kind, updated_from, updated_to. Audited.';
+    'Makes dead tasks ready again, with a fresh count of attempts, but for those of sagas and payments; dry_run only shows which. filter: queue, kind, updated_from, updated_to. Audited.';
 CREATE FUNCTION oms.cancel_task(task_id bigint, reason text) RETURNS boolean
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_cancel_task';
 COMMENT ON FUNCTION oms.cancel_task(bigint, text) IS 'Withdraws a task: it is dead, an answer to its lease comes too late. False: it was closed already. Audited.';
@@ -1271,9 +1272,19 @@ SELECT 'saga'::text AS what, s.saga_id::text AS id, s.definition, s.key, s.updat
        'repair the cause, then SELECT * FROM oms.resume_saga(' || s.saga_id || ', reason, key); with by_hand => true if it was undone by hand' AS what_to_do
 FROM oms.saga s WHERE s.status = 'parked'
 UNION ALL
-SELECT 'saga', s.saga_id::text, s.definition, s.key, s.wake_at, 'it was to be looked at, and nobody did: ' || s.waits_for,
-       'start oms-worker, or call oms.run_due() from a scheduler'
-FROM oms.saga s WHERE s.status IN ('running', 'compensating') AND s.wake_at < oms.clock_time() - interval '1 minute'
+SELECT 'saga', s.saga_id::text, s.definition, s.key, s.wake_at,
+       CASE WHEN r.failures IS NULL THEN 'it was to be looked at, and nobody did: ' || s.waits_for
+            ELSE format('its time came, and going on has failed %s times: %s', r.failures, r.last_error) END,
+       CASE WHEN r.failures IS NULL THEN 'start oms-worker, or call oms.run_due() from a scheduler'
+            ELSE 'repair the cause; the next attempt is at ' || r.due_at END
+FROM oms.saga s LEFT JOIN oms.timer r ON r.kind = 6 AND r.subject_id = s.saga_id AND r.failures > 0
+WHERE s.status IN ('running', 'compensating') AND s.wake_at < oms.clock_time() - interval '1 minute'
+UNION ALL
+SELECT 'timer', r.timer_id::text, (ARRAY['lease', 'lease', 'task', 'step', 'step', 'saga', 'capture', 'order', 'reservation', 'purge', 'lease'])[r.kind],
+       coalesce('task ' || (r.data #>> '{tasks,0}'), r.data ->> 'payment_id', r.data ->> 'order_id', 'task ' || r.subject_id), r.failing_since,
+       format('its time came, and what was to be done has failed %s times: %s', r.failures, r.last_error),
+       'repair the cause; the next attempt is at ' || r.due_at
+FROM oms.timer r WHERE r.failures >= 3 AND r.kind <> 6
 UNION ALL
 SELECT 'saga', s.saga_id::text, s.definition, s.key, t.started_at,
        format('step %s has failed %s times: %s', t.name, CASE WHEN t.status = 'compensating' THEN t.undo_attempts ELSE t.attempts END, t.error),

@@ -140,11 +140,8 @@ OMS_FUNCTION(oms_dlq_list) {
         "created_at, updated_at "
         "FROM oms.dead_letter WHERE true"};
     append_conditions(query, call.jsonb(filter), known);
-    query.append(" ORDER BY event_id, dead_letter_id LIMIT %d", INT4OID,
-                 Int32GetDatum(checked_count(call, limit, "limit", 100, limit_max)));
-    pg::RowSet answer{call};
-    answer.add(query.run());
-    return Datum{0};
+    query.append(" ORDER BY event_id, dead_letter_id");
+    return answer_page(call, query, limit, limit_max);
 }
 
 OMS_FUNCTION(oms_dlq_replay) {

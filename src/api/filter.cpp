@@ -2,6 +2,7 @@
 #include "api/filter.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "core/status.hpp"
 #include "pg/memory.hpp"
@@ -144,6 +145,21 @@ void raise_bad_cursor(std::string_view cursor) {
     pg::raise(pg::Error::invalid_argument, {.message = pg::format("%s is not a cursor", pg::quoted(cursor)),
                                             .detail = "A cursor is the next_cursor of a row that this function gave.",
                                             .hint = "Pass it unchanged, or NULL to begin at the first row."});
+}
+
+std::int64_t number_of_cursor(std::string_view cursor) {
+    std::int64_t number = 0;
+    const char* const end = cursor.data() + cursor.size();
+    auto [stopped, problem] = std::from_chars(cursor.data(), end, number);
+    if (problem != std::errc{} || stopped != end) raise_bad_cursor(cursor);
+    return number;
+}
+
+Datum answer_page(const pg::Call& call, Query& query, int limit_argument, std::int32_t limit_max) {
+    query.append(" LIMIT %d", INT4OID, Int32GetDatum(checked_count(call, limit_argument, "limit", 100, limit_max)));
+    pg::RowSet answer{call};
+    answer.add(query.run());
+    return Datum{0};
 }
 
 }  // namespace oms::api

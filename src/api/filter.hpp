@@ -51,5 +51,10 @@ std::int32_t checked_count(const pg::Call& call, int position, const char* name,
                            std::int32_t maximum);
 
 [[noreturn]] void raise_bad_cursor(std::string_view cursor);
+// A cursor that is the number of a row; raises for anything else.
+std::int64_t number_of_cursor(std::string_view cursor);
+
+// Ends a query of pages by its LIMIT, runs it, and answers its rows.
+Datum answer_page(const pg::Call& call, Query& query, int limit_argument, std::int32_t limit_max = 1000);
 
 }  // namespace oms::api

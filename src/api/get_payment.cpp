@@ -10,8 +10,6 @@ namespace oms::api {
 namespace {
 
 enum Argument : int { filter, cursor, limit };
-constexpr std::int32_t limit_max = 1000;
-
 // The row's own first and last event ids prune the log to the partitions that hold the payment's events.
 constinit pg::Plan select_payment{
     "SELECT to_jsonb(p) - '{created_at, last_seq, first_event_id, last_event_id}'::text[] || jsonb_build_object("
@@ -70,11 +68,8 @@ OMS_FUNCTION(oms_list_payments) {
         // Says the same of the time in the id, and spares the partitions behind it.
         query.append(" AND created_at <= %d", TIMESTAMPTZOID, TimestampTzGetDatum(orders::birth_time(last)));
     }
-    query.append(" ORDER BY payment_id DESC LIMIT %d", INT4OID,
-                 Int32GetDatum(checked_count(call, limit, "limit", 100, limit_max)));
-    pg::RowSet answer{call};
-    answer.add(query.run());
-    return Datum{0};
+    query.append(" ORDER BY payment_id DESC");
+    return answer_page(call, query, limit);
 }
 
 }  // namespace oms::api

@@ -1,6 +1,4 @@
 // oms.list_events: the log by filter, in id order, by keyset. For people and reports; a program that must miss nothing uses a reader.
-#include <charconv>
-
 #include "api/filter.hpp"
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
@@ -11,8 +9,6 @@ namespace oms::api {
 namespace {
 
 enum Argument : int { filter, cursor, limit };
-constexpr std::int32_t limit_max = 1000;
-
 constexpr std::array known{
     FilterMember{"aggregate_type", FilterKind::text, " AND aggregate_type = %d"},
     FilterMember{"aggregate_id", FilterKind::text, " AND aggregate_id = %d"},
@@ -34,13 +30,6 @@ bool wants_descending(Jsonb* given) {
                                             .hint = "Leave it out for ascending order."});
 }
 
-std::int64_t position_of(std::string_view text) {
-    std::int64_t id = 0;
-    auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), id);
-    if (problem != std::errc{} || end != text.data() + text.size()) raise_bad_cursor(text);
-    return id;
-}
-
 }  // namespace
 
 OMS_FUNCTION(oms_list_events) {
@@ -52,13 +41,10 @@ OMS_FUNCTION(oms_list_events) {
         "WHERE true"};
     append_conditions(query, call.jsonb(filter), known, others);
     if (std::optional<std::string_view> position = call.text(cursor)) {
-        query.append(descending ? " AND id < %d" : " AND id > %d", INT8OID, Int64GetDatum(position_of(*position)));
+        query.append(descending ? " AND id < %d" : " AND id > %d", INT8OID, Int64GetDatum(number_of_cursor(*position)));
     }
     query.append(descending ? " ORDER BY id DESC" : " ORDER BY id");
-    query.append(" LIMIT %d", INT4OID, Int32GetDatum(checked_count(call, limit, "limit", 100, limit_max)));
-    pg::RowSet answer{call};
-    answer.add(query.run());
-    return Datum{0};
+    return answer_page(call, query, limit);
 }
 
 }  // namespace oms::api

@@ -8,8 +8,6 @@ namespace oms::api {
 namespace {
 
 enum Argument : int { filter, cursor, limit };
-constexpr std::int32_t limit_max = 1000;
-
 constexpr std::array known{
     FilterMember{"customer_id", FilterKind::text, " AND customer_id = %d"},
     FilterMember{"status", FilterKind::text_or_list, " AND status = ANY (%d)"},
@@ -37,11 +35,8 @@ OMS_FUNCTION(oms_list_orders) {
         // Says the same of the time in the id, and spares the partitions behind it.
         query.append(" AND created_at <= %d", TIMESTAMPTZOID, TimestampTzGetDatum(orders::birth_time(last)));
     }
-    query.append(" ORDER BY order_id DESC LIMIT %d", INT4OID,
-                 Int32GetDatum(checked_count(call, limit, "limit", 100, limit_max)));
-    pg::RowSet answer{call};
-    answer.add(query.run());
-    return Datum{0};
+    query.append(" ORDER BY order_id DESC");
+    return answer_page(call, query, limit);
 }
 
 }  // namespace oms::api

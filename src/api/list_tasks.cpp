@@ -1,6 +1,4 @@
 // oms.list_tasks and oms.get_task: tasks for people to look at.
-#include <charconv>
-
 #include "api/filter.hpp"
 #include "api/task_request.hpp"
 #include "pg/json.hpp"
@@ -14,8 +12,6 @@ namespace oms::api {
 namespace {
 
 enum Argument : int { filter, cursor, limit };
-constexpr std::int32_t limit_max = 1000;
-
 constexpr std::array known{
     FilterMember{"queue", FilterKind::text_or_list, " AND queue = ANY (%d)"},
     FilterMember{"kind", FilterKind::text_or_list, " AND kind = ANY (%d)"},
@@ -27,13 +23,6 @@ constexpr std::array known{
 constinit pg::Plan one_task{"SELECT to_jsonb(t) - 'position' - 'lease_owner' FROM oms.task t WHERE task_id = $1",
                             {INT8OID}};
 
-std::int64_t position_of(std::string_view text) {
-    std::int64_t id = 0;
-    auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), id);
-    if (problem != std::errc{} || end != text.data() + text.size()) raise_bad_cursor(text);
-    return id;
-}
-
 }  // namespace
 
 OMS_FUNCTION(oms_list_tasks) {
@@ -44,13 +33,10 @@ OMS_FUNCTION(oms_list_tasks) {
         "provider_key, last_error, created_at, updated_at, task_id::text AS next_cursor FROM oms.task WHERE true"};
     append_conditions(query, call.jsonb(filter), known);
     if (std::optional<std::string_view> position = call.text(cursor)) {
-        query.append(" AND task_id < %d", INT8OID, Int64GetDatum(position_of(*position)));
+        query.append(" AND task_id < %d", INT8OID, Int64GetDatum(number_of_cursor(*position)));
     }
-    query.append(" ORDER BY task_id DESC LIMIT %d", INT4OID,
-                 Int32GetDatum(checked_count(call, limit, "limit", 100, limit_max)));
-    pg::RowSet answer{call};
-    answer.add(query.run());
-    return Datum{0};
+    query.append(" ORDER BY task_id DESC");
+    return answer_page(call, query, limit);
 }
 
 OMS_FUNCTION(oms_get_task) {

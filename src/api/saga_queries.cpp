@@ -1,6 +1,4 @@
 // oms.saga_status, oms.saga_history, oms.list_sagas, oms.saga_metrics: looking at sagas.
-#include <charconv>
-
 #include "api/filter.hpp"
 #include "api/request.hpp"
 #include "pg/memory.hpp"
@@ -71,7 +69,6 @@ pg::Result query_saga(pg::Plan& plan, const pg::Call& call) {
     return rows;
 }
 
-constexpr std::int32_t limit_max = 1000;
 constexpr std::array known{
     FilterMember{"definition", FilterKind::text, " AND definition = %d"},
     FilterMember{"key", FilterKind::text, " AND key = %d"},
@@ -104,16 +101,10 @@ OMS_FUNCTION(oms_list_sagas) {
         "finished_at, saga_id::text AS next_cursor FROM oms.saga WHERE true"};
     append_conditions(query, call.jsonb(filter), known);
     if (std::optional<std::string_view> position = call.text(cursor)) {
-        std::int64_t last = 0;
-        auto [end, problem] = std::from_chars(position->data(), position->data() + position->size(), last);
-        if (problem != std::errc{} || end != position->data() + position->size()) raise_bad_cursor(*position);
-        query.append(" AND saga_id < %d", INT8OID, Int64GetDatum(last));
+        query.append(" AND saga_id < %d", INT8OID, Int64GetDatum(number_of_cursor(*position)));
     }
-    query.append(" ORDER BY saga_id DESC LIMIT %d", INT4OID,
-                 Int32GetDatum(checked_count(call, limit, "limit", 100, limit_max)));
-    pg::RowSet answer{call};
-    answer.add(query.run());
-    return Datum{0};
+    query.append(" ORDER BY saga_id DESC");
+    return answer_page(call, query, limit);
 }
 
 OMS_FUNCTION(oms_saga_metrics) {

@@ -13,8 +13,6 @@ namespace oms::api {
 namespace {
 
 constexpr std::size_t sku_bytes_max = 255;
-constexpr std::int32_t limit_max = 1000;
-
 [[noreturn]] void refuse(const char* message, std::int64_t found, const char* hint) {
     pg::raise(pg::Error::invalid_argument,
               {.message = message, .detail = pg::format("It is " INT64_FORMAT ".", found), .hint = hint});
@@ -115,11 +113,8 @@ OMS_FUNCTION(oms_list_stock) {
     if (std::optional<std::string_view> position = call.text(cursor)) {
         query.append(" AND sku > %d", TEXTOID, pg::text_datum(*position));
     }
-    query.append(" GROUP BY sku ORDER BY sku LIMIT %d", INT4OID,
-                 Int32GetDatum(checked_count(call, limit, "limit", 100, limit_max)));
-    pg::RowSet answer{call};
-    answer.add(query.run());
-    return Datum{0};
+    query.append(" GROUP BY sku ORDER BY sku");
+    return answer_page(call, query, limit);
 }
 
 }  // namespace oms::api

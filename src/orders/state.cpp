@@ -1,20 +1,14 @@
 // The answer of every order command: as a row, and as the bytes that idempotency keeps.
-#include <bit>
 #include <cstring>
 
 #include "orders/orders.hpp"
-#include "pg/memory.hpp"
-#include "pg/raise.hpp"
+#include "pg/packed.hpp"
 
 #include "pg/poison.hpp"
 
 namespace oms::orders {
 
 namespace {
-
-// Byte 0: the form, which also tells the byte order, so that a logical copy to another kind of machine is refused and not misread. Then the fixed
-// part as it lies in memory, then four texts, each behind its length.
-constexpr char form_1 = std::endian::native == std::endian::little ? 1 : 2;
 
 struct FixedPart {
     std::uint8_t id[16];
@@ -24,27 +18,9 @@ struct FixedPart {
 };
 static_assert(sizeof(FixedPart) == 64);
 
-char* put_text(char* to, std::string_view text) {
-    auto length = static_cast<std::uint32_t>(text.size());
-    std::memcpy(to, &length, sizeof(length));
-    std::memcpy(to + sizeof(length), text.data(), text.size());
-    return to + sizeof(length) + text.size();
-}
-
-std::string_view take_text(std::string_view& rest) {
-    std::uint32_t length;
-    std::memcpy(&length, rest.data(), sizeof(length));
-    std::string_view text{rest.data() + sizeof(length), length};
-    rest.remove_prefix(sizeof(length) + length);
-    return text;
-}
-
 }  // namespace
 
 std::string_view encode(const Order& order) {
-    std::size_t size = 1 + sizeof(FixedPart) + 4 * sizeof(std::uint32_t) + order.status.size() +
-                       order.customer_id.size() + order.currency.size() + order.pending_action.size();
-    char* bytes = pg::allocate<char>(size).data();
     FixedPart fixed{{},
                     order.total_minor,
                     order.paid_minor,
@@ -54,24 +30,11 @@ std::string_view encode(const Order& order) {
                     order.version,
                     order.on_hold ? 1U : 0U};
     std::memcpy(fixed.id, order.id.bytes.data(), sizeof(fixed.id));
-    bytes[0] = form_1;
-    std::memcpy(bytes + 1, &fixed, sizeof(fixed));
-    char* end = bytes + 1 + sizeof(fixed);
-    for (std::string_view text : {order.status, order.customer_id, order.currency, order.pending_action}) {
-        end = put_text(end, text);
-    }
-    return {bytes, size};
+    return pg::pack(fixed, std::array{order.status, order.customer_id, order.currency, order.pending_action});
 }
 
 Order decode(std::string_view bytes) {
-    if (bytes.size() < 1 + sizeof(FixedPart) || bytes[0] != form_1) {
-        pg::raise(pg::Error::layout_changed, {.message = "a stored answer has a form that this library does not know",
-                                              .detail = pg::format("It is %zu bytes long.", bytes.size()),
-                                              .hint = "Install the newer version of the library that wrote it."});
-    }
-    FixedPart fixed;
-    std::memcpy(&fixed, bytes.data() + 1, sizeof(fixed));
-    bytes.remove_prefix(1 + sizeof(fixed));
+    const auto [fixed, texts] = pg::unpack<FixedPart, 4>(bytes);
     Order order{};
     std::memcpy(order.id.bytes.data(), fixed.id, sizeof(fixed.id));
     order.total_minor = fixed.total_minor;
@@ -81,10 +44,10 @@ Order decode(std::string_view bytes) {
     order.updated_at = fixed.updated_at;
     order.version = fixed.version;
     order.on_hold = fixed.on_hold != 0;
-    order.status = take_text(bytes);
-    order.customer_id = take_text(bytes);
-    order.currency = take_text(bytes);
-    order.pending_action = take_text(bytes);
+    order.status = texts[0];
+    order.customer_id = texts[1];
+    order.currency = texts[2];
+    order.pending_action = texts[3];
     return order;
 }
 

@@ -165,8 +165,12 @@ void arm(Instance& saga, std::int64_t due) {
 std::int64_t next_due(Instance& saga) {
     if (core::saga::is_final(saga.status) || saga.status == SagaStatus::parked) return 0;
     std::int64_t due = saga.status == SagaStatus::running ? saga.deadline_at : 0;
-    for (StepRow* row : saga.rows) {
-        if (row != nullptr && row->due_at != 0 && (due == 0 || row->due_at < due)) due = row->due_at;
+    const auto count = static_cast<std::int32_t>(saga.rows.size());
+    for (std::int32_t i = 0; i < count; ++i) {
+        const StepRow* row = saga.rows[static_cast<std::size_t>(i)];
+        // A step that holds others does nothing when its time has passed: they do, and the saga.
+        if (row == nullptr || row->due_at == 0 || is_container(saga.definition->node(i).kind)) continue;
+        if (due == 0 || row->due_at < due) due = row->due_at;
     }
     return due == 0 ? saga.now + look_again_us : due;
 }

@@ -1,4 +1,5 @@
 // What saga commands answer: as a row, and as the bytes that idempotency keeps.
+#include "pg/packed.hpp"
 #include "pg/plan.hpp"
 #include "pg/raise.hpp"
 #include "saga/instance.hpp"
@@ -9,30 +10,12 @@ namespace oms::saga {
 
 namespace {
 
-// The form of the stored answer: its number, the fixed part as it lies in memory, three texts behind their lengths.
-constexpr char form_1 = 1;
-
 struct FixedPart {
     std::int64_t id, deadline_at, created_at, updated_at;
     std::int32_t version;
     std::uint32_t status;
 };
 static_assert(sizeof(FixedPart) == 40);
-
-char* put_text(char* to, std::string_view text) {
-    auto length = static_cast<std::uint32_t>(text.size());
-    std::memcpy(to, &length, sizeof(length));
-    std::memcpy(to + sizeof(length), text.data(), text.size());
-    return to + sizeof(length) + text.size();
-}
-
-std::string_view take_text(std::string_view& rest) {
-    std::uint32_t length;
-    std::memcpy(&length, rest.data(), sizeof(length));
-    std::string_view text{rest.data() + sizeof(length), length};
-    rest.remove_prefix(sizeof(length) + length);
-    return text;
-}
 
 constinit pg::Plan select_by_key{
     "SELECT saga_id, definition, version, key, status, waits_for, deadline_at, created_at, updated_at FROM oms.saga "
@@ -80,27 +63,13 @@ Datum answer(const pg::Call& call, const State& state, bool replayed) {
 }
 
 std::string_view encode(const State& state) {
-    std::size_t size = 1 + sizeof(FixedPart) + 3 * sizeof(std::uint32_t) + state.definition.size() + state.key.size() +
-                       state.waits_for.size();
-    char* bytes = pg::allocate<char>(size).data();
     const FixedPart fixed{state.id.value,   state.deadline_at, state.created_at,
                           state.updated_at, state.version,     static_cast<std::uint32_t>(state.status)};
-    bytes[0] = form_1;
-    std::memcpy(bytes + 1, &fixed, sizeof(fixed));
-    char* end = bytes + 1 + sizeof(fixed);
-    for (std::string_view text : {state.definition, state.key, state.waits_for}) end = put_text(end, text);
-    return {bytes, size};
+    return pg::pack(fixed, std::array{state.definition, state.key, state.waits_for});
 }
 
 State decode(std::string_view bytes) {
-    if (bytes.size() < 1 + sizeof(FixedPart) || bytes[0] != form_1) {
-        pg::raise(pg::Error::layout_changed, {.message = "a stored answer has a form that this library does not know",
-                                              .detail = pg::format("It is %zu bytes long.", bytes.size()),
-                                              .hint = "Install the newer version of the library that wrote it."});
-    }
-    FixedPart fixed;
-    std::memcpy(&fixed, bytes.data() + 1, sizeof(fixed));
-    bytes.remove_prefix(1 + sizeof(fixed));
+    const auto [fixed, texts] = pg::unpack<FixedPart, 3>(bytes);
     State state{};
     state.id = {fixed.id};
     state.version = fixed.version;
@@ -108,9 +77,9 @@ State decode(std::string_view bytes) {
     state.deadline_at = fixed.deadline_at;
     state.created_at = fixed.created_at;
     state.updated_at = fixed.updated_at;
-    state.definition = take_text(bytes);
-    state.key = take_text(bytes);
-    state.waits_for = take_text(bytes);
+    state.definition = texts[0];
+    state.key = texts[1];
+    state.waits_for = texts[2];
     return state;
 }
 

@@ -126,8 +126,11 @@ struct ExactlyOnceKafka : testing::Test {
         }
         int missing = 0;
         int duplicates = 0;
-        for (const auto id : written) {
+        for (std::size_t i = 0; i < written.size(); ++i) {
+            const auto id = written[i];
             if (not_sent.contains(id)) continue;
+            if (seen.count(id) == 0)
+                std::printf("event %ld is missing, number %zu of %zu\n", id, i + 1, written.size());
             missing += seen.count(id) == 0;
             duplicates += seen.count(id) > 1;
         }

@@ -60,6 +60,20 @@ Consumed copy_of(const rd_kafka_message_t& message) {
     return copy;
 }
 
+/// Where each partition ends, with the transactions in it that the broker has not marked as committed yet: it answers a
+/// commit before it writes the marks, some milliseconds as a rule, and until then a consumer of committed messages sees none.
+std::vector<std::int64_t> ends_of(const std::string& bootstrap, const std::string& topic, int partitions) {
+    const auto client = consumer_at(bootstrap, Isolation::uncommitted);
+    std::vector<std::int64_t> ends(static_cast<std::size_t>(partitions));
+    for (int p = 0; p < partitions; ++p) {
+        std::int64_t low = 0;
+        if (rd_kafka_query_watermark_offsets(client.get(), topic.c_str(), p, &low, &ends[static_cast<std::size_t>(p)],
+                                             10'000) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            throw std::runtime_error("cannot tell where " + topic + " ends");
+    }
+    return ends;
+}
+
 std::vector<Consumed> read(const std::string& bootstrap, const std::string& topic, std::size_t count, bool to_the_end,
                            Isolation isolation = Isolation::committed) {
     const auto client = consumer_at(bootstrap, isolation);
@@ -69,13 +83,17 @@ std::vector<Consumed> read(const std::string& bootstrap, const std::string& topi
     for (int p = 0; p < partitions; ++p)
         rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), p)->offset = RD_KAFKA_OFFSET_BEGINNING;
     rd_kafka_assign(client.get(), list.get());
+    const auto ends = to_the_end ? ends_of(bootstrap, topic, partitions) : std::vector<std::int64_t>{};
     std::vector<Consumed> consumed;
     std::set<std::int32_t> ended;
     const auto deadline = std::chrono::steady_clock::now() + patience;
     while (consumed.size() < count && std::chrono::steady_clock::now() < deadline) {
         const MessageHandle message(rd_kafka_consumer_poll(client.get(), 100));
         if (!message) continue;
-        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) ended.insert(message->partition);
+        // A consumer of committed messages is told of an end also before a transaction that is still open to it.
+        if (to_the_end && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF &&
+            message->offset >= ends[static_cast<std::size_t>(message->partition)])
+            ended.insert(message->partition);
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) consumed.push_back(copy_of(*message));
         if (to_the_end && static_cast<int>(ended.size()) == partitions) break;
     }
