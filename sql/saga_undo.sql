@@ -193,6 +193,24 @@ SELECT oms.saga_status(:id) -> 'data' ->> 'steps';
 -- After an error inside one saga the session forgets that it was advancing it.
 SELECT status FROM oms.start_saga('done', '{}', test.key());
 
+-- A task whose last attempt failed, after one that nobody answered: the work may have been done, so it is undone. Only the worker's word that it can
+-- never be done is a no.
+SELECT oms.define_saga('outside', '{"steps": [{"name": "ship", "kind": "task", "queue": "saga-ship", "task": "ship", "retry": {"attempts": 2, "base_ms": 0},
+    "compensation": {"queue": "saga-ship", "task": "take back"}}]}');
+SET oms.now_override = '2026-03-01 10:02:00+00';
+SELECT saga_id AS id FROM oms.start_saga('outside', '{}', test.key()) \gset
+SELECT attempt FROM oms.claim_tasks('saga-ship', lease => '1 second');
+SET oms.now_override = '2026-03-01 10:02:02+00';
+SELECT oms.fail_task(task_id, lease_epoch, 'cannot be reached', true) FROM oms.claim_tasks('saga-ship');
+SELECT status, saga.outcomes(:id) FROM oms.saga WHERE saga_id = :id;
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-ship');
+SELECT status, saga.outcomes(:id) FROM oms.saga WHERE saga_id = :id;
+SELECT saga_id AS id FROM oms.start_saga('outside', '{}', test.key()) \gset
+SELECT attempt FROM oms.claim_tasks('saga-ship', lease => '1 second');
+SET oms.now_override = '2026-03-01 10:02:04+00';
+SELECT oms.fail_task(task_id, lease_epoch, 'there is no such address', false) FROM oms.claim_tasks('saga-ship');
+SELECT status, saga.outcomes(:id) FROM oms.saga WHERE saga_id = :id;
+
 -- 10,000 steps, and back.
 SELECT saga.broken('do s10000');
 SELECT oms.define_saga('long', jsonb_build_object('steps', jsonb_agg(saga.step('s' || n) ORDER BY n))) FROM generate_series(1, 10000) n;

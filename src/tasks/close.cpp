@@ -172,6 +172,7 @@ std::optional<Closed> fail(core::TaskId task, std::int64_t lease_epoch, std::str
             closed = closed_as(row);
             closed->dead = true;
             closed->refused = !retryable;
+            closed->unknown = retryable;
             closed->replayed = true;
             closed->error = pg::copied(pg::text_view(row.value(Field::last_error)));
             return;
@@ -180,7 +181,10 @@ std::optional<Closed> fail(core::TaskId task, std::int64_t lease_epoch, std::str
         std::optional<std::int64_t> again_at;
         if (retryable) again_at = next_attempt_at(row);
         closed = fail_attempt(row, lease_epoch, error, again_at);
-        if (closed) closed->refused = !retryable;
+        if (!closed) return;
+        // Only the worker's own word is a no: an earlier attempt than the last one may have done it and never answered.
+        closed->refused = !retryable;
+        closed->unknown = retryable;
     });
     return closed;
 }

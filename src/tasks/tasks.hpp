@@ -77,7 +77,7 @@ struct Closed {
     bool succeeded;
     bool dead;      // no further attempt will be made
     bool refused;   // dead because the worker said that it never will succeed
-    bool unknown;   // dead, and nobody knows whether the work was done: its last lease ended without an answer
+    bool unknown;   // dead, and nobody knows whether the work was done: its attempts are used up, and none was refused
     bool replayed;  // the same answer had been given before; nothing happened now
     Jsonb* result;
     std::string_view error;
