@@ -139,6 +139,7 @@ std::int64_t backoff_us(const Instance& instance, std::int32_t i, const core::Re
 void enter(Instance& instance);
 void leave(Instance& instance);
 Instance* being_advanced(core::SagaId id);
+bool is_advancing();  // any saga
 void refuse_nested(core::SagaId id);
 void lock_order_of(const Definition& definition, std::string_view key);
 
