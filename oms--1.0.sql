@@ -430,11 +430,12 @@ CREATE TABLE oms.timer (
     data       jsonb,
     failures   integer NOT NULL,
     last_error text,
+    failing_since timestamptz,
     PRIMARY KEY (kind, due_at, timer_id)
 );
-COMMENT ON TABLE oms.timer IS 'Everything that is due at a time; a row is gone when it was done. failures and last_error: why it is still there.';
+COMMENT ON TABLE oms.timer IS 'Everything that is due at a time; a row is gone when it was done. failures, last_error and failing_since: why it is still there.';
 COMMENT ON COLUMN oms.timer.kind IS
-    '1 lease, 2 lease that ends with its session, 3 retry of a task, 4 step deadline, 5 step retry, 6 saga deadline, 7 capture, 8 order expiry, 9 reservation expiry, 10 purge';
+    '1 lease, 2 lease that ends with its session, 3 retry of a task, 4 step deadline, 5 step retry, 6 saga deadline, 7 capture, 8 order expiry, 9 reservation expiry, 10 purge, 11 lease whose end a saga or payment is told';
 CREATE INDEX timer_subject ON oms.timer (kind, subject_id);
 
 -- Numbers for tasks and for their places in the queues, drawn after the transaction has its xid: a claimer that notes the sequence's value and then
@@ -558,16 +559,19 @@ CREATE TABLE oms.saga (
     created_at     timestamptz NOT NULL,
     updated_at     timestamptz NOT NULL,
     finished_at    timestamptz,
+    completed_at   timestamptz,
     last_seq       bigint NOT NULL,
     first_event_id bigint NOT NULL,
     last_event_id  bigint NOT NULL,
     CONSTRAINT saga_progress CHECK (CASE
-        WHEN status IN ('completed', 'compensated', 'canceled') THEN finished_at IS NOT NULL
+        WHEN status IN ('completed', 'compensated') THEN finished_at IS NOT NULL
         WHEN status = 'parked' THEN waits_for IS NOT NULL
         ELSE waits_for IS NOT NULL AND wake_at IS NOT NULL END)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE oms.saga IS 'One row for each saga. waits_for says what it waits for, wake_at when it will look by itself at the latest.';
 COMMENT ON COLUMN oms.saga.position IS 'The step of the definition''s outermost level that it has come to.';
+COMMENT ON COLUMN oms.saga.canceled IS 'It was turned back on request while it was running.';
+COMMENT ON COLUMN oms.saga.completed_at IS 'When all its steps were done; it stays when they are undone later.';
 COMMENT ON COLUMN oms.saga.signals IS 'Signals that no step has waited for yet.';
 CREATE INDEX saga_key ON oms.saga (key, definition);
 
@@ -916,7 +920,7 @@ CREATE FUNCTION oms.claim_tasks(queue text, max_tasks integer DEFAULT 1, lease i
     RETURNS SETOF record
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_claim_tasks';
 COMMENT ON FUNCTION oms.claim_tasks(text, integer, interval, boolean) IS
-    'Leases up to max_tasks ready tasks; never waits. while_connected: the lease also ends when this session does. Answer each under its lease_epoch.';
+    'Leases up to max_tasks ready tasks; waits for nobody, except that claims of a queue with leased_max take turns. while_connected: the lease also ends when this session does. Answer each under its lease_epoch.';
 
 CREATE FUNCTION oms.complete_task(task_id bigint, lease_epoch bigint, result jsonb DEFAULT NULL,
                                   OUT status text, OUT replayed boolean)
@@ -985,7 +989,7 @@ CREATE FUNCTION oms.replay_tasks(ids bigint[] DEFAULT NULL, filter jsonb DEFAULT
     RETURNS SETOF record
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_replay_tasks';
 COMMENT ON FUNCTION oms.replay_tasks(bigint[], jsonb, integer, boolean, text) IS
-    'Makes dead tasks ready again, with a fresh count of attempts, but for those of settled payment operations; dry_run only shows which. filter: queue, kind, updated_from, updated_to. Audited.';
+    'Makes dead tasks ready again, with a fresh count of attempts, but for those of sagas and payments; dry_run only shows which. filter: queue, kind, updated_from, updated_to. Audited.';
 CREATE FUNCTION oms.cancel_task(task_id bigint, reason text) RETURNS boolean
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_cancel_task';
 COMMENT ON FUNCTION oms.cancel_task(bigint, text) IS 'Withdraws a task: it is dead, an answer to its lease comes too late. False: it was closed already. Audited.';
@@ -1016,12 +1020,12 @@ COMMENT ON FUNCTION oms.signal_saga(bigint, text, jsonb, text) IS
 CREATE FUNCTION oms.cancel_saga(saga_id bigint, reason text, idempotency_key text DEFAULT NULL)
     RETURNS oms.saga_state
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_cancel_saga';
-COMMENT ON FUNCTION oms.cancel_saga(bigint, text, text) IS 'Turns a running saga back: what was completed is compensated.';
+COMMENT ON FUNCTION oms.cancel_saga(bigint, text, text) IS 'Turns a running saga back: what was completed is compensated. For those who may start it, and for operators.';
 
 CREATE FUNCTION oms.compensate_saga(saga_id bigint, reason text, idempotency_key text DEFAULT NULL)
     RETURNS oms.saga_state
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_compensate_saga';
-COMMENT ON FUNCTION oms.compensate_saga(bigint, text, text) IS 'Undoes a saga, completed or running.';
+COMMENT ON FUNCTION oms.compensate_saga(bigint, text, text) IS 'Undoes a saga of any role, completed or running. For operators.';
 
 CREATE FUNCTION oms.resume_saga(saga_id bigint, reason text, idempotency_key text DEFAULT NULL, by_hand boolean DEFAULT false)
     RETURNS oms.saga_state
@@ -1248,12 +1252,13 @@ COMMENT ON FUNCTION oms.saga_history(bigint) IS 'Everything that happened to one
 
 CREATE FUNCTION oms.list_sagas(filter jsonb DEFAULT '{}', cursor text DEFAULT NULL, "limit" integer DEFAULT 100,
                                OUT saga_id bigint, OUT definition text, OUT version integer, OUT key text, OUT status text,
-                               OUT waits_for text, OUT failure text, OUT deadline_at timestamptz, OUT wake_at timestamptz,
-                               OUT created_at timestamptz, OUT updated_at timestamptz, OUT finished_at timestamptz, OUT next_cursor text)
+                               OUT waits_for text, OUT failure text, OUT canceled boolean, OUT deadline_at timestamptz, OUT wake_at timestamptz,
+                               OUT created_at timestamptz, OUT updated_at timestamptz, OUT finished_at timestamptz, OUT completed_at timestamptz,
+                               OUT next_cursor text)
     RETURNS SETOF record
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_list_sagas';
 COMMENT ON FUNCTION oms.list_sagas(jsonb, text, integer) IS
-    'Sagas, newest first. filter: definition, key, status (one or several), created_from, created_to. Pass a row''s next_cursor to go on behind it.';
+    'Sagas, newest first. filter: definition, key, status (one or several), canceled, created_from, created_to. Pass a row''s next_cursor to go on behind it.';
 
 CREATE FUNCTION oms.saga_metrics(OUT name text, OUT labels jsonb, OUT value double precision)
     RETURNS SETOF record
@@ -1279,9 +1284,19 @@ SELECT 'saga'::text AS what, s.saga_id::text AS id, s.definition, s.key, s.updat
                ELSE 'it was undone by hand' END) AS what_to_do
 FROM oms.saga s WHERE s.status = 'parked'
 UNION ALL
-SELECT 'saga', s.saga_id::text, s.definition, s.key, s.wake_at, 'it was to be looked at, and nobody did: ' || s.waits_for,
-       'start oms-worker, or call oms.run_due() from a scheduler'
-FROM oms.saga s WHERE s.status IN ('running', 'compensating') AND s.wake_at < oms.clock_time() - interval '1 minute'
+SELECT 'saga', s.saga_id::text, s.definition, s.key, s.wake_at,
+       CASE WHEN r.failures IS NULL THEN 'it was to be looked at, and nobody did: ' || s.waits_for
+            ELSE format('its time came, and going on has failed %s times: %s', r.failures, r.last_error) END,
+       CASE WHEN r.failures IS NULL THEN 'start oms-worker, or call oms.run_due() from a scheduler'
+            ELSE 'repair the cause; the next attempt is at ' || r.due_at END
+FROM oms.saga s LEFT JOIN oms.timer r ON r.kind = 6 AND r.subject_id = s.saga_id AND r.failures > 0
+WHERE s.status IN ('running', 'compensating') AND s.wake_at < oms.clock_time() - interval '1 minute'
+UNION ALL
+SELECT 'timer', r.timer_id::text, (ARRAY['lease', 'lease', 'task', 'step', 'step', 'saga', 'capture', 'order', 'reservation', 'purge', 'lease'])[r.kind],
+       coalesce('task ' || (r.data #>> '{tasks,0}'), r.data ->> 'payment_id', r.data ->> 'order_id', 'task ' || r.subject_id), r.failing_since,
+       format('its time came, and what was to be done has failed %s times: %s', r.failures, r.last_error),
+       'repair the cause; the next attempt is at ' || r.due_at
+FROM oms.timer r WHERE r.failures >= 3 AND r.kind <> 6
 UNION ALL
 SELECT 'saga', s.saga_id::text, s.definition, s.key, t.started_at,
        format('step %s has failed %s times: %s', t.name, CASE WHEN t.status = 'compensating' THEN t.undo_attempts ELSE t.attempts END, t.error),

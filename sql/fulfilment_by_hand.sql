@@ -104,7 +104,7 @@ SELECT why, replace(what_to_do, :'saga', 'N') FROM oms.stuck WHERE id = :'saga';
 SELECT status FROM oms.resume_saga(:saga, 'the carrier has it back', test.key(), by_hand => true);
 SELECT hand.answer(), hand.answer(), hand.state(:'d');
 
--- What the provider refused is settled: its dead tasks are not brought back, each with a key of its own. One that nobody knows about is.
+-- What the provider refused is settled: its dead tasks are not brought back, each with a key of its own. Nor is one that nobody knows about: the provider is asked what became of it.
 SELECT count(*) FROM oms.list_tasks('{"queue": "hand-payments", "status": "dead"}', "limit" => 1000);
 SELECT count(*) FROM oms.replay_tasks(filter => '{"queue": "hand-payments"}', "limit" => 1000);
 SELECT hand.paid() AS e \gset

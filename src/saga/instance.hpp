@@ -45,6 +45,7 @@ struct Instance {
     Jsonb* data;
     std::string_view failure;  // why it turned back; empty: it did not
     std::int64_t created_at, updated_at, finished_at;
+    std::int64_t completed_at;  // also when it was undone later; 0: never
     std::int64_t last_seq, first_event_id, last_event_id;
 
     bool stored;

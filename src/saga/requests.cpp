@@ -98,6 +98,7 @@ State compensate(core::SagaId id, std::string_view reason) {
         if (!core::saga::may(core::saga::Request::compensate, saga.status)) {
             raise_refused(saga, "be compensated", "A saga that is parked can be resumed with oms.resume_saga.");
         }
+        if (saga.status == SagaStatus::running) saga.canceled = true;
         turn_back(saga, reason, Why::asked);
     });
 }

@@ -89,23 +89,48 @@ void make_ready(pg::Row& row, std::int64_t run_at, pg::RowValues& changes) {
     row.update(changes, ready_fields);
 }
 
+namespace {
+
+// Otherwise it was canceled, or replayed meanwhile.
+bool waits_for_its_time(const pg::Row& row) {
+    return status_of(row) == status_name::ready && row.is_null(Field::position);
+}
+
+void its_time_has_come(pg::Row& row) {
+    std::int64_t run_at = DatumGetTimestampTz(row.value(Field::run_at));
+    // The clock may have been set back since the timer fired; the time that was asked for has come all the same.
+    pg::RowValues changes;
+    changes.set(Field::attempt, row.value(Field::attempt));
+    changes.set(Field::lease_epoch, row.value(Field::lease_epoch));
+    if (row.is_null(Field::last_error)) {
+        changes.set_null(Field::last_error);
+    } else {
+        changes.set(Field::last_error, row.value(Field::last_error));
+    }
+    make_ready(row, std::min(run_at, pg::now_us()), changes);
+}
+
+}  // namespace
+
 void retry_due(core::TaskId task) {
     const std::array key{Int64GetDatum(task.value)};
-    // Gone, or not waiting any more: canceled, or replayed meanwhile.
     (void)table().with_row(key, pg::RowLock::for_update, [&](pg::Row& row) {
-        if (status_of(row) != status_name::ready || !row.is_null(Field::position)) return;
-        std::int64_t run_at = DatumGetTimestampTz(row.value(Field::run_at));
-        // The clock may have been set back since the timer fired; the time that was asked for has come all the same.
-        pg::RowValues changes;
-        changes.set(Field::attempt, row.value(Field::attempt));
-        changes.set(Field::lease_epoch, row.value(Field::lease_epoch));
-        if (row.is_null(Field::last_error)) {
-            changes.set_null(Field::last_error);
-        } else {
-            changes.set(Field::last_error, row.value(Field::last_error));
-        }
-        make_ready(row, std::min(run_at, pg::now_us()), changes);
+        if (waits_for_its_time(row)) its_time_has_come(row);
     });
+}
+
+Attended try_retry_due(core::TaskId task) {
+    Attended found = Attended::done;
+    const std::array key{Int64GetDatum(task.value)};
+    (void)table().with_row(key, pg::RowLock::none, [&](pg::Row& row) {
+        if (!waits_for_its_time(row)) return;
+        if (!row.lock_if_free()) {
+            found = Attended::busy;
+            return;
+        }
+        its_time_has_come(row);
+    });
+    return found;
 }
 
 bool replay(core::TaskId task) {
