@@ -193,6 +193,33 @@ SELECT status, pending_action FROM oms.cancel_order(:'s', 'never came', test.key
 SELECT payload -> 'amount_minor' FROM oms.task WHERE queue = 'ff-payments' AND status = 'ready';
 SELECT ff.answer('ff-payments'), ff.state(:'s');
 
+-- Commands by hand go by the policy that is in force for the order: what it was paid with; for another one what the shop has set; else the defaults.
+CREATE FUNCTION ff.asked(id uuid) RETURNS text LANGUAGE sql BEGIN ATOMIC
+    SELECT string_agg(concat_ws(' ', kind, queue, payload ->> 'provider'), ', ' ORDER BY task_id) FROM oms.task WHERE kind LIKE 'payment.%' AND payload ->> 'order_id' = id::text AND status = 'ready'; END;
+CREATE FUNCTION ff.payment_of(id uuid) RETURNS uuid LANGUAGE sql BEGIN ATOMIC SELECT payment_id FROM oms.payment WHERE order_id = id; END;
+SELECT ff.pay('{"queue": "ff-other", "provider": "acme"}') AS u \gset
+SELECT ff.answer('ff-other'), ff.answer('ff-other'), ff.state(:'u');
+SELECT status FROM oms.refund_order(:'u', 100, 'late', test.key());
+SELECT status FROM oms.refund_payment(ff.payment_of(:'u'), 100, 'late', test.key());
+SELECT ff.asked(:'u');
+SELECT ff.answer('ff-other'), ff.answer('ff-other'), ff.state(:'u');
+SELECT ff.make_order() AS v \gset
+SELECT status FROM oms.authorize_payment(:'v', idempotency_key => test.key());
+SELECT oms.set_fulfilment_policy('{"provider": "shop-bank"}') ->> 'provider';
+SELECT ff.asked(:'v'), ff.answer('ff-payments');
+SELECT status FROM oms.capture_payment(ff.payment_of(:'v'), delay => interval '1 hour', idempotency_key => test.key());
+SELECT status FROM oms.void_payment(ff.payment_of(:'v'), idempotency_key => test.key());
+SELECT ff.asked(:'v'), ff.answer('ff-payments');
+SELECT ff.make_order() AS w \gset
+SELECT status FROM oms.authorize_payment(:'w', 2000, idempotency_key => 'ff-w');
+SELECT status FROM oms.authorize_payment(:'w', 500, idempotency_key => test.key(), provider => 'acme');
+SELECT ff.asked(:'w'), ff.answer('ff-payments'), ff.answer('ff-payments');
+SELECT status FROM oms.capture_payment((SELECT payment_id FROM oms.payment WHERE order_id = :'w' AND provider = 'acme'), idempotency_key => test.key());
+-- The same request is the same one, whatever the shop has set meanwhile.
+SELECT oms.set_fulfilment_policy('{"provider": "default"}') ->> 'provider';
+SELECT status, replayed FROM oms.authorize_payment(:'w', 2000, idempotency_key => 'ff-w');
+SELECT ff.asked(:'w'), ff.answer('ff-payments');
+
 -- The provider is dead when the money has to go back: the goods stay, the saga says so, and the operator lets it go on.
 SELECT ff.pay() AS t \gset
 SELECT ff.answer('ff-payments'), ff.answer('ff-payments');

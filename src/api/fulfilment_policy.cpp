@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "api/fulfilment.hpp"
 #include "api/payment_request.hpp"
 #include "pg/entry.hpp"
 #include "pg/memory.hpp"
@@ -32,7 +33,12 @@ constinit pg::Plan update_policy{
 
 #undef OMS_POLICY
 
-constinit pg::Plan select_queue{"SELECT policy ->> 'queue' FROM oms.fulfilment_policy WHERE policy ? 'queue'", {}};
+// An order that is or was paid by the saga keeps the policy that it began with, also for what that one does not say.
+constinit pg::Plan select_in_force{
+    "SELECT policy ->> 'queue', policy ->> 'provider' FROM (SELECT coalesce((SELECT data -> 'policy' FROM oms.saga "
+    "WHERE key = $1 AND definition = $2 ORDER BY saga_id DESC LIMIT 1), (SELECT policy FROM oms.fulfilment_policy))) "
+    "AS in_force (policy)",
+    {TEXTOID, TEXTOID}};
 
 constexpr std::array checks{std::string_view{"credit"}, std::string_view{"fraud"}, std::string_view{"shipping_cost"}};
 
@@ -125,9 +131,13 @@ Jsonb* policy_with(Jsonb* wanted) {
     return DatumGetJsonbP(found.value(0, 0));
 }
 
-std::string_view payment_queue() {
-    pg::Result found = select_queue.run(pg::Access::writes, {});
-    return found.empty() ? std::string_view{} : pg::text_view(found.value(0, 0));
+PaymentPolicy payment_policy(const core::OrderId& order) {
+    pg::Result found = select_in_force.run(pg::Access::writes,
+                                           {{pg::text_datum(payments::id_text(order))}, {pg::text_datum(fulfilment)}});
+    PaymentPolicy policy;
+    if (!found.is_null(0, 0)) policy.work.queue = pg::text_view(found.value(0, 0));
+    if (!found.is_null(0, 1)) policy.provider = pg::text_view(found.value(0, 1));
+    return policy;
 }
 
 OMS_FUNCTION(oms_set_fulfilment_policy) {
