@@ -110,7 +110,7 @@ TEST_F(ClockProcess, AnEarlierTimerRingsAndNothingIsPolled) {
     constexpr int rounds = 5;
     for (int round = 0; round < rounds; ++round) {
         ASSERT_TRUE(sleeps()) << "a clock that polls is never idle for so long; " << worker.output();
-        db.ask("SELECT worker_test.set_timer('20 milliseconds')");
+        db.ask("SELECT worker_test.set_timer('200 milliseconds')");
         ASSERT_TRUE(eventually([&] { return db.ask("SELECT count(*) FROM oms.timer") == "1"; })) << worker.output();
     }
     ASSERT_TRUE(sleeps());

@@ -68,9 +68,9 @@ TEST_F(TimekeeperTest, DoesWhatIsDueAndSleepsUntilTheNextIs) {
 TEST_F(TimekeeperTest, AnIdleClockLooksOnceAnInterval) {
     run_for(10min);
     EXPECT_EQ(metrics.clock_wakeups_by_interval.Value(), 60);
-    EXPECT_EQ(db.count("run_due"), 2 * 60) << "once, and once more with the bell in hand";
     EXPECT_EQ(waiter.longest, 10s);
     EXPECT_EQ(waiter.waits, 61);
+    EXPECT_EQ(db.count("run_due"), 2 * 61) << "before each sleep once, and once more with the bell in hand";
 }
 
 TEST_F(TimekeeperTest, AnEarlierTimerThatIsSetMeanwhileWakesIt) {
@@ -98,11 +98,11 @@ TEST(Timekeeper, ATimerThatIsSetAtAnyMomentIsDoneInTime) {
             world.db.on_call = [&](const std::string&) {
                 if (world.db.calls() == call) world.db.set(delay);
             };
-            world.run_for(30s);
+            world.run_until([&] { return world.db.calls() >= call && world.db.not_fired() == 0; });
             world.expect_each_fired_once();
             EXPECT_LE(world.db.latest(), 1ms)
                 << "set at call " << call << ", of " << world.db.trace[static_cast<std::size_t>(call) - 1];
-            calls = std::max(calls, std::min(world.db.calls(), 40));
+            calls = std::min(std::max(calls, world.db.calls() + 1), 40);
         }
     }
     EXPECT_EQ(calls, 40);
@@ -181,7 +181,7 @@ TEST_F(TimekeeperTest, WhatSomebodyElseHasInHandIsAwaitedWithoutHaste) {
         if (clock.now() - start >= 1min) db.timers[theirs].in_hand = false;
     };
     run_until([this] { return db.not_fired() == 0; });
-    EXPECT_LE(db.timers[theirs].late, 1min + 1s);
+    EXPECT_LE(db.timers[theirs].late, 1min + 2s) << "let go at a wait, taken after the next";
     EXPECT_LE(db.count("run_due"), 140) << "half a second apart, after the first moments";
     EXPECT_NEAR(db.count("run_due"), db.count("next_due"), 1);
 }

@@ -16,6 +16,9 @@ namespace {
 
 using runtime::Clock;
 
+// Long enough to be still to come when it is set: what is due at once needs no timer.
+constexpr auto soon = 200ms;
+
 /// One side of the port: sessions, and somebody else.
 class Side {
   public:
@@ -85,14 +88,15 @@ class TimerStoreContract : public testing::TestWithParam<MakeSide> {
 TEST_P(TimerStoreContract, WithoutTimersNothingIsDueForLong) {
     const auto store = side->open();
     EXPECT_EQ(store->run_due(10), 0u);
-    EXPECT_EQ(store->next_due(), 1h);
+    EXPECT_GT(store->next_due(), 59min);
     side->set(24h);
-    EXPECT_EQ(store->next_due(), 1h);
+    EXPECT_GT(store->next_due(), 59min);
+    EXPECT_LE(store->next_due(), 1h);
 }
 
 TEST_P(TimerStoreContract, DoesWhatIsDueUpToTheLimit) {
     const auto store = side->open();
-    for (int i = 0; i < 7; ++i) side->set(1ms);
+    for (int i = 0; i < 7; ++i) side->set(soon);
     side->set(30min);
     ASSERT_TRUE(is_due(*store));
     std::size_t done = 0;
@@ -110,7 +114,7 @@ TEST_P(TimerStoreContract, DoesWhatIsDueUpToTheLimit) {
 
 TEST_P(TimerStoreContract, WhatSomebodyElseHasInHandIsDueAndNotWaitedFor) {
     const auto store = side->open();
-    side->set(1ms);
+    side->set(soon);
     ASSERT_TRUE(is_due(*store));
     side->take_in_hand();
     EXPECT_EQ(store->run_due(10), 0u);
@@ -152,7 +156,7 @@ bool waits_for_a_lock(RealSide& side) {
 TEST(TimerStore, ARunThatFailsLeavesTheSessionAsGoodAsBefore) {
     RealSide side;
     const auto store = side.open();
-    side.set(1ms);
+    side.set(soon);
     ASSERT_TRUE(is_due(*store));
     side.lock_the_table();
     EXPECT_THROW(store->run_due(10), clock::RunFailed) << "whoever waits for a lock gives up in the end";
