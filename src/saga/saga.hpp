@@ -66,7 +66,7 @@ State start(const NewSaga& saga);
 // Gives a saga a signal. One that no step waits for yet is kept for the step that will. Raises illegal_transition when the saga is over.
 State signal(core::SagaId saga, std::string_view name, Jsonb* payload);
 
-// Turns a running saga back; it ends compensated.
+// Turns a running saga back; it ends compensated, and canceled says why.
 State cancel(core::SagaId saga, std::string_view reason);
 
 // Undoes a saga, completed or running.
