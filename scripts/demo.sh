@@ -176,8 +176,7 @@ SQL
 # --- a provider that dies -----------------------------------------------------------------------------------------------
 
 say 'The payment provider dies'
-kill -9 "$provider"
-wait "$provider" 2>/dev/null || true
+{ kill -9 "$provider" && wait "$provider"; } 2>/dev/null || true  # the shell would report it
 psql -XqU shop -v ON_ERROR_STOP=1 >/dev/null <<'SQL'
 SELECT oms.pay_order(order_id, 'late-pay-' || i, method => jsonb_build_object('token', 'late-' || i))
 FROM generate_series(1, 5) i, LATERAL oms.create_order('customer-41', 'EUR', '[{"sku": "SKU-1", "qty": 1, "price_minor": 1900}]', 'late-' || i);
