@@ -35,7 +35,13 @@ void end_lease(const tasks::Lease& lease, tasks::LeaseEnd reason) {
         CHECK_FOR_INTERRUPTS();
         if (!tasks::may_be_leased(task, lease.epoch)) continue;
         lock_behind(task);
-        if (std::optional<tasks::Closed> closed = tasks::end_lease(task, lease.epoch, reason)) task_closed(*closed);
+        std::optional<tasks::Closed> ended = tasks::end_lease(task, lease.epoch, reason);
+        if (!ended) continue;
+        if (ended->dead) {
+            task_closed(*ended);
+        } else if (ended->step_id != 0) {
+            saga::step_in_doubt(ended->step_id, task.value);
+        }
     }
 }
 

@@ -39,6 +39,7 @@ void question_answered(Instance& saga, std::int32_t i, const StepNews& news) {
         if (member.kind == pg::JsonKind::text) outcome = member.text();
     }
     if (outcome == "succeeded") return step_succeeded(saga, i, news.result);
+    if (outcome == "failed") saga.step(i).unknown = false;
     step_failed(saga, i, saga.row(i).error, false, outcome != "failed");
 }
 
@@ -147,6 +148,23 @@ void step_closed(const StepNews& news) {
         store(saga);
     }
     leave(saga);
+}
+
+void step_in_doubt(std::int64_t step_id, std::int64_t task_id) {
+    core::SagaId id{core::saga::saga_of(step_id)};
+    std::int32_t i = core::saga::position_of(step_id);
+    auto note = [&](Instance& saga) {
+        if (saga.step(i).status != StepStatus::running || saga.row(i).task_id != task_id) return false;
+        saga.step(i).unknown = true;
+        saga.row(i).changed = true;
+        return true;
+    };
+    // A function of one of its own steps has claimed, and looked after the leases that had ended.
+    if (Instance* outer = being_advanced(id)) return void(note(*outer));
+    if (!lock_order_first(id)) return;
+    Instance saga{};
+    lock_and_load(id, saga);
+    if (note(saga)) store(saga);
 }
 
 void timer_due(std::int64_t saga_id) {

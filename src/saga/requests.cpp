@@ -99,9 +99,9 @@ State resume(core::SagaId id, bool by_hand, std::string_view reason) {
         const auto count = static_cast<std::int32_t>(saga.rows.size());
         for (std::int32_t i = 0; i < count; ++i) {
             if (saga.step(i).status != StepStatus::compensation_failed) continue;
-            set_status(saga, i, StepStatus::compensating);
+            // As before it was tried: each is undone when its turn comes, after what completed behind it.
+            set_status(saga, i, saga.step(i).unknown ? StepStatus::failed : StepStatus::completed);
             saga.row(i).undo_attempts = 0;
-            saga.row(i).due_at = saga.now;
             if (by_hand) undo_succeeded(saga, i, "by_hand");
         }
     });

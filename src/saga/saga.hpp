@@ -96,6 +96,10 @@ struct StepNews {
 // A step's work has ended. News of work that the step does not wait for is ignored.
 void step_closed(const StepNews& news);
 
+// A lease on a step's work has ended without an answer; there will be another attempt. Whoever had it may still do the work, whatever the others
+// answer: should the step fail, it counts as one that may have been done.
+void step_in_doubt(std::int64_t step_id, std::int64_t task_id);
+
 // The saga's timer has fired.
 void timer_due(std::int64_t saga_id);
 

@@ -228,7 +228,8 @@ std::optional<Closed> end_lease(core::TaskId task, std::int64_t lease_epoch, Lea
         closed = fail_attempt(
             row, lease_epoch + 1,
             at_its_time ? "the lease ended without an answer" : "the session that had the lease is gone", again_at);
-        if (closed) closed->unknown = true;
+        if (!closed) closed = closed_as(row);
+        closed->unknown = true;
     });
     return closed;
 }

@@ -77,7 +77,7 @@ struct Closed {
     bool succeeded;
     bool dead;      // no further attempt will be made
     bool refused;   // dead because the worker said that it never will succeed
-    bool unknown;   // dead, and nobody knows whether the work was done: its last lease ended without an answer
+    bool unknown;   // nobody knows whether the work was done, or will be: the lease ended without an answer
     bool replayed;  // the same answer had been given before; nothing happened now
     Jsonb* result;
     std::string_view error;
@@ -120,8 +120,8 @@ std::span<const Lease> orphaned_leases(std::string_view queue);
 bool may_be_leased(core::TaskId task, std::int64_t lease_epoch);
 
 enum class LeaseEnd : bool { at_its_time, with_its_session };
-// Ends the lease of one task, if it is still under it; one that was prolonged meanwhile keeps its lease until then. Answers what was closed by it.
-// Nothing: the task is ready again, or it was not under this lease any more.
+// Ends the lease of one task, if it is still under it; one that was prolonged meanwhile keeps its lease until then. Answers what ended unanswered:
+// the task is dead, or ready again. Nothing: it was not under this lease any more, or still is.
 std::optional<Closed> end_lease(core::TaskId task, std::int64_t lease_epoch, LeaseEnd reason);
 
 // A dead task becomes ready again with a fresh count of attempts; false when it is not dead. The caller records who and why.
