@@ -229,6 +229,16 @@ SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
 SELECT id FROM saga.lost_lease() \gset
 SELECT kind, attempt, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-doubt');
 SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
+-- Whether anybody had a step's work is on the disk as soon as the claim has committed: a crash must not turn it into work that nobody had.
+SELECT saga_id AS id FROM oms.start_saga('doubt', '{}', test.key()) \gset
+BEGIN;
+SELECT kind FROM oms.claim_tasks('saga-doubt');
+SELECT pg_current_wal_insert_lsn() AS claimed \gset
+COMMIT;
+SELECT test.ok(:'claimed' <= pg_current_wal_flush_lsn(), 'the claim is on the disk');
+SELECT status FROM oms.cancel_saga(:id, 'no more', test.key());
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-doubt');
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
 
 SELECT test.nothing($$SELECT * FROM oms.saga_step t JOIN oms.saga s USING (saga_id) WHERE s.status = 'compensated' AND (t.status = 'completed' OR t.unknown AND t.status = 'failed')$$,
     'a compensated saga has an outcome for every step that was completed');
