@@ -461,6 +461,7 @@ CREATE TABLE oms.task (
     lease_epoch  bigint NOT NULL,
     lease_until  timestamptz,
     lease_owner  bigint,
+    in_doubt     boolean NOT NULL DEFAULT false,
     last_error   text,
     result       jsonb,
     created_at   timestamptz NOT NULL,

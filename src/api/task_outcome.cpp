@@ -25,6 +25,7 @@ void task_closed(const tasks::Closed& closed) {
                            .outcome = closed.succeeded ? saga::Outcome::succeeded
                                       : closed.unknown ? saga::Outcome::unknown
                                                        : saga::Outcome::failed,
+                           .in_doubt = closed.unknown,
                            .result = closed.result,
                            .error = closed.error});
     }

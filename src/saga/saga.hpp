@@ -89,6 +89,7 @@ struct StepNews {
     std::int64_t step_id;
     std::int64_t task_id = 0;  // 0: whichever the step waits for
     Outcome outcome = Outcome::succeeded;
+    bool in_doubt = false;  // whatever the answer: somebody who had the work before may have done it, or may do it yet
     Jsonb* result = nullptr;
     std::string_view error = {};
 };
