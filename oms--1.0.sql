@@ -430,11 +430,12 @@ CREATE TABLE oms.timer (
     data       jsonb,
     failures   integer NOT NULL,
     last_error text,
+    failing_since timestamptz,
     PRIMARY KEY (kind, due_at, timer_id)
 );
-COMMENT ON TABLE oms.timer IS 'Everything that is due at a time; a row is gone when it was done. failures and last_error: why it is still there.';
+COMMENT ON TABLE oms.timer IS 'Everything that is due at a time; a row is gone when it was done. failures, last_error and failing_since: why it is still there.';
 COMMENT ON COLUMN oms.timer.kind IS
-    '1 lease, 2 lease that ends with its session, 3 retry of a task, 4 step deadline, 5 step retry, 6 saga deadline, 7 capture, 8 order expiry, 9 reservation expiry, 10 purge';
+    '1 lease, 2 lease that ends with its session, 3 retry of a task, 4 step deadline, 5 step retry, 6 saga deadline, 7 capture, 8 order expiry, 9 reservation expiry, 10 purge, 11 lease whose end a saga or payment is told';
 CREATE INDEX timer_subject ON oms.timer (kind, subject_id);
 
 -- Numbers for tasks and for their places in the queues, drawn after the transaction has its xid: a claimer that notes the sequence's value and then
@@ -460,6 +461,7 @@ CREATE TABLE oms.task (
     lease_epoch  bigint NOT NULL,
     lease_until  timestamptz,
     lease_owner  bigint,
+    in_doubt     boolean NOT NULL DEFAULT false,
     last_error   text,
     result       jsonb,
     created_at   timestamptz NOT NULL,
@@ -558,16 +560,19 @@ CREATE TABLE oms.saga (
     created_at     timestamptz NOT NULL,
     updated_at     timestamptz NOT NULL,
     finished_at    timestamptz,
+    completed_at   timestamptz,
     last_seq       bigint NOT NULL,
     first_event_id bigint NOT NULL,
     last_event_id  bigint NOT NULL,
     CONSTRAINT saga_progress CHECK (CASE
-        WHEN status IN ('completed', 'compensated', 'canceled') THEN finished_at IS NOT NULL
+        WHEN status IN ('completed', 'compensated') THEN finished_at IS NOT NULL
         WHEN status = 'parked' THEN waits_for IS NOT NULL
         ELSE waits_for IS NOT NULL AND wake_at IS NOT NULL END)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE oms.saga IS 'One row for each saga. waits_for says what it waits for, wake_at when it will look by itself at the latest.';
 COMMENT ON COLUMN oms.saga.position IS 'The step of the definition''s outermost level that it has come to.';
+COMMENT ON COLUMN oms.saga.canceled IS 'It was turned back on request while it was running.';
+COMMENT ON COLUMN oms.saga.completed_at IS 'When all its steps were done; it stays when they are undone later.';
 COMMENT ON COLUMN oms.saga.signals IS 'Signals that no step has waited for yet.';
 CREATE INDEX saga_key ON oms.saga (key, definition);
 
@@ -726,9 +731,9 @@ CREATE TABLE oms.payment_operation (
     status       text COLLATE "C" NOT NULL,
     amount_minor bigint NOT NULL,
     currency     text COLLATE "C" NOT NULL,
-    queue        text COLLATE "C" NOT NULL,
+    queue        text COLLATE "C",
     step_id      bigint,
-    task_id      bigint NOT NULL,
+    task_id      bigint,
     reconciles   uuid,
     error        text,
     result       jsonb,
@@ -738,6 +743,7 @@ CREATE TABLE oms.payment_operation (
 ) PARTITION BY RANGE (created_at);
 COMMENT ON TABLE oms.payment_operation IS
     'What was asked of a payment provider: pending, then succeeded, failed or indeterminate. operation_id is the provider''s idempotency key.';
+COMMENT ON COLUMN oms.payment_operation.task_id IS 'What asks the provider; NULL for what an operator did by other means.';
 CREATE INDEX payment_operation_payment ON oms.payment_operation (payment_id);
 CREATE TABLE oms.payment_operation_default PARTITION OF oms.payment_operation DEFAULT WITH (fillfactor = 80);
 
@@ -772,7 +778,7 @@ CREATE TABLE oms.ledger_entry (
     PRIMARY KEY (operation_id, line_no, created_at)
 ) PARTITION BY RANGE (created_at);
 COMMENT ON TABLE oms.ledger_entry IS
-    'Money that moved, in entries that add up to zero for each operation: "customer" gives to "provider:<name>", or gets back.';
+    'Money that moved, in entries that add up to zero for each operation: "customer" gives to "provider:<name>", or gets back, from there or "by_hand".';
 CREATE INDEX ledger_entry_order ON oms.ledger_entry (order_id);
 CREATE TABLE oms.ledger_entry_default PARTITION OF oms.ledger_entry DEFAULT;
 
@@ -915,7 +921,7 @@ CREATE FUNCTION oms.claim_tasks(queue text, max_tasks integer DEFAULT 1, lease i
     RETURNS SETOF record
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_claim_tasks';
 COMMENT ON FUNCTION oms.claim_tasks(text, integer, interval, boolean) IS
-    'Leases up to max_tasks ready tasks; never waits. while_connected: the lease also ends when this session does. Answer each under its lease_epoch.';
+    'Leases up to max_tasks ready tasks; waits for nobody, except that claims of a queue with leased_max take turns. while_connected: the lease also ends when this session does. Answer each under its lease_epoch.';
 
 CREATE FUNCTION oms.complete_task(task_id bigint, lease_epoch bigint, result jsonb DEFAULT NULL,
                                   OUT status text, OUT replayed boolean)
@@ -984,7 +990,7 @@ CREATE FUNCTION oms.replay_tasks(ids bigint[] DEFAULT NULL, filter jsonb DEFAULT
     RETURNS SETOF record
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_replay_tasks';
 COMMENT ON FUNCTION oms.replay_tasks(bigint[], jsonb, integer, boolean, text) IS
-    'Makes dead tasks ready again, with a fresh count of attempts; dry_run only shows which. filter: queue, kind, updated_from, updated_to. Audited.';
+    'Makes dead tasks ready again, with a fresh count of attempts, but for those of sagas and payments; dry_run only shows which. filter: queue, kind, updated_from, updated_to. Audited.';
 CREATE FUNCTION oms.cancel_task(task_id bigint, reason text) RETURNS boolean
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_cancel_task';
 COMMENT ON FUNCTION oms.cancel_task(bigint, text) IS 'Withdraws a task: it is dead, an answer to its lease comes too late. False: it was closed already. Audited.';
@@ -1015,18 +1021,18 @@ COMMENT ON FUNCTION oms.signal_saga(bigint, text, jsonb, text) IS
 CREATE FUNCTION oms.cancel_saga(saga_id bigint, reason text, idempotency_key text DEFAULT NULL)
     RETURNS oms.saga_state
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_cancel_saga';
-COMMENT ON FUNCTION oms.cancel_saga(bigint, text, text) IS 'Turns a running saga back: what was completed is compensated.';
+COMMENT ON FUNCTION oms.cancel_saga(bigint, text, text) IS 'Turns a running saga back: what was completed is compensated. For those who may start it, and for operators.';
 
 CREATE FUNCTION oms.compensate_saga(saga_id bigint, reason text, idempotency_key text DEFAULT NULL)
     RETURNS oms.saga_state
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_compensate_saga';
-COMMENT ON FUNCTION oms.compensate_saga(bigint, text, text) IS 'Undoes a saga, completed or running.';
+COMMENT ON FUNCTION oms.compensate_saga(bigint, text, text) IS 'Undoes a saga of any role, completed or running. For operators.';
 
 CREATE FUNCTION oms.resume_saga(saga_id bigint, reason text, idempotency_key text DEFAULT NULL, by_hand boolean DEFAULT false)
     RETURNS oms.saga_state
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_resume_saga';
 COMMENT ON FUNCTION oms.resume_saga(bigint, text, text, boolean) IS
-    'Lets a parked saga try its failed compensations again; with by_hand they count as done by the one who says so. Audited.';
+    'Lets a parked saga try its failed compensations again; with by_hand they count as done by the one who says so, for order_fulfilment on the payments as well. Audited.';
 
 -- Stock and payments.
 
@@ -1127,6 +1133,9 @@ COMMENT ON FUNCTION oms.fulfilment_capture(jsonb) IS 'Step: begins the capture.'
 CREATE FUNCTION oms.fulfilment_return_money(context jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_fulfilment_return_money';
 COMMENT ON FUNCTION oms.fulfilment_return_money(jsonb) IS 'Undoes a payment: voids or refunds what is held, one payment at a time.';
+CREATE FUNCTION oms.fulfilment_money_returned(context jsonb) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_fulfilment_money_returned';
+COMMENT ON FUNCTION oms.fulfilment_money_returned(jsonb) IS 'Undone by hand: what the order''s payments hold is recorded as returned by an operator.';
 CREATE FUNCTION oms.fulfilment_pay(context jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_fulfilment_pay';
 COMMENT ON FUNCTION oms.fulfilment_pay(jsonb) IS 'Step: the order is paid.';
@@ -1139,7 +1148,7 @@ COMMENT ON FUNCTION oms.fulfilment_close(jsonb) IS 'Step: lets the order go.';
 
 INSERT INTO oms.saga_definition (name, version, definition, owner, builtin) VALUES ('order_fulfilment', 1, '
 {"subject": "order", "description": "reserve, pay, confirm; and back", "deadline_ms": 2592000000, "steps": [
-    {"name": "open", "kind": "sql", "function": "oms.fulfilment_open", "compensation": {"function": "oms.fulfilment_cancel"}},
+    {"name": "open", "kind": "sql", "function": "oms.fulfilment_open", "compensation": {"function": "oms.fulfilment_cancel", "by_hand": "oms.fulfilment_close"}},
     {"name": "checks", "kind": "conditional", "when": "$.policy.checks.size() > 0", "steps": [
         {"name": "all_checks", "kind": "parallel", "steps": [
             {"name": "if_credit", "kind": "conditional", "when": "exists($.policy.checks[*] ? (@ == \"credit\"))", "steps": [
@@ -1156,11 +1165,11 @@ INSERT INTO oms.saga_definition (name, version, definition, owner, builtin) VALU
     {"name": "if_large", "kind": "conditional", "when": "$.total_minor > $.policy.verify_above_minor", "steps": [
         {"name": "verify", "kind": "task", "queue": "checks", "task": "order.verify", "deadline_ms": 86400000, "compensation": null}
     ]},
-    {"name": "reserve", "kind": "sql", "function": "oms.fulfilment_reserve", "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"function": "oms.fulfilment_cancel"}},
-    {"name": "authorize", "kind": "task", "begin": "oms.fulfilment_authorize", "deadline_ms": 30000, "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"begin": "oms.fulfilment_return_money", "barrier": true, "deadline_ms": 30000}},
+    {"name": "reserve", "kind": "sql", "function": "oms.fulfilment_reserve", "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"function": "oms.fulfilment_cancel", "by_hand": "oms.fulfilment_close"}},
+    {"name": "authorize", "kind": "task", "begin": "oms.fulfilment_authorize", "deadline_ms": 30000, "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"begin": "oms.fulfilment_return_money", "by_hand": "oms.fulfilment_money_returned", "barrier": true, "deadline_ms": 30000}},
     {"name": "if_capture", "kind": "conditional", "when": "$.policy.auth_only != true", "steps": [
         {"name": "capture_delay", "kind": "timer", "delay_path": "$.policy.capture_delay_ms"},
-        {"name": "capture", "kind": "task", "begin": "oms.fulfilment_capture", "deadline_ms": 30000, "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"begin": "oms.fulfilment_return_money", "barrier": true, "deadline_ms": 30000}}
+        {"name": "capture", "kind": "task", "begin": "oms.fulfilment_capture", "deadline_ms": 30000, "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"begin": "oms.fulfilment_return_money", "by_hand": "oms.fulfilment_money_returned", "barrier": true, "deadline_ms": 30000}}
     ]},
     {"name": "pay", "kind": "sql", "function": "oms.fulfilment_pay", "compensation": null},
     {"name": "confirm", "kind": "sql", "function": "oms.fulfilment_confirm", "compensation": null},
@@ -1244,12 +1253,13 @@ COMMENT ON FUNCTION oms.saga_history(bigint) IS 'Everything that happened to one
 
 CREATE FUNCTION oms.list_sagas(filter jsonb DEFAULT '{}', cursor text DEFAULT NULL, "limit" integer DEFAULT 100,
                                OUT saga_id bigint, OUT definition text, OUT version integer, OUT key text, OUT status text,
-                               OUT waits_for text, OUT failure text, OUT deadline_at timestamptz, OUT wake_at timestamptz,
-                               OUT created_at timestamptz, OUT updated_at timestamptz, OUT finished_at timestamptz, OUT next_cursor text)
+                               OUT waits_for text, OUT failure text, OUT canceled boolean, OUT deadline_at timestamptz, OUT wake_at timestamptz,
+                               OUT created_at timestamptz, OUT updated_at timestamptz, OUT finished_at timestamptz, OUT completed_at timestamptz,
+                               OUT next_cursor text)
     RETURNS SETOF record
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_list_sagas';
 COMMENT ON FUNCTION oms.list_sagas(jsonb, text, integer) IS
-    'Sagas, newest first. filter: definition, key, status (one or several), created_from, created_to. Pass a row''s next_cursor to go on behind it.';
+    'Sagas, newest first. filter: definition, key, status (one or several), canceled, created_from, created_to. Pass a row''s next_cursor to go on behind it.';
 
 CREATE FUNCTION oms.saga_metrics(OUT name text, OUT labels jsonb, OUT value double precision)
     RETURNS SETOF record
@@ -1268,12 +1278,26 @@ CREATE VIEW oms.stuck AS
 SELECT 'saga'::text AS what, s.saga_id::text AS id, s.definition, s.key, s.updated_at AS since,
        s.waits_for || coalesce(': ' || (SELECT string_agg(format('%s (%s)', t.name, t.error), ', ' ORDER BY t.completion DESC)
            FROM oms.saga_step t WHERE t.step_id BETWEEN s.saga_id << 14 AND (s.saga_id << 14) + 16383 AND t.status = 'compensation_failed'), '') AS why,
-       'repair the cause, then SELECT * FROM oms.resume_saga(' || s.saga_id || ', reason, key); with by_hand => true if it was undone by hand' AS what_to_do
+       format('repair the cause, then SELECT * FROM oms.resume_saga(%s, reason, key); with by_hand => true if %s', s.saga_id,
+           CASE WHEN s.definition = 'order_fulfilment' AND EXISTS (SELECT FROM oms.saga_step t WHERE t.step_id BETWEEN s.saga_id << 14 AND (s.saga_id << 14) + 16383
+                   AND t.status = 'compensation_failed' AND t.name IN ('authorize', 'capture'))
+               THEN 'all that its payments hold went back by other means: that is recorded on them, and the provider is not asked again'
+               ELSE 'it was undone by hand' END) AS what_to_do
 FROM oms.saga s WHERE s.status = 'parked'
 UNION ALL
-SELECT 'saga', s.saga_id::text, s.definition, s.key, s.wake_at, 'it was to be looked at, and nobody did: ' || s.waits_for,
-       'start oms-worker, or call oms.run_due() from a scheduler'
-FROM oms.saga s WHERE s.status IN ('running', 'compensating') AND s.wake_at < oms.clock_time() - interval '1 minute'
+SELECT 'saga', s.saga_id::text, s.definition, s.key, s.wake_at,
+       CASE WHEN r.failures IS NULL THEN 'it was to be looked at, and nobody did: ' || s.waits_for
+            ELSE format('its time came, and going on has failed %s times: %s', r.failures, r.last_error) END,
+       CASE WHEN r.failures IS NULL THEN 'start oms-worker, or call oms.run_due() from a scheduler'
+            ELSE 'repair the cause; the next attempt is at ' || r.due_at END
+FROM oms.saga s LEFT JOIN oms.timer r ON r.kind = 6 AND r.subject_id = s.saga_id AND r.failures > 0
+WHERE s.status IN ('running', 'compensating') AND s.wake_at < oms.clock_time() - interval '1 minute'
+UNION ALL
+SELECT 'timer', r.timer_id::text, (ARRAY['lease', 'lease', 'task', 'step', 'step', 'saga', 'capture', 'order', 'reservation', 'purge', 'lease'])[r.kind],
+       coalesce('task ' || (r.data #>> '{tasks,0}'), r.data ->> 'payment_id', r.data ->> 'order_id', 'task ' || r.subject_id), r.failing_since,
+       format('its time came, and what was to be done has failed %s times: %s', r.failures, r.last_error),
+       'repair the cause; the next attempt is at ' || r.due_at
+FROM oms.timer r WHERE r.failures >= 3 AND r.kind <> 6
 UNION ALL
 SELECT 'saga', s.saga_id::text, s.definition, s.key, t.started_at,
        format('step %s has failed %s times: %s', t.name, CASE WHEN t.status = 'compensating' THEN t.undo_attempts ELSE t.attempts END, t.error),
@@ -1569,6 +1593,7 @@ INSERT INTO oms.api VALUES
     ('fulfilment_authorize(jsonb)', 'owner'),
     ('fulfilment_capture(jsonb)', 'owner'),
     ('fulfilment_return_money(jsonb)', 'owner'),
+    ('fulfilment_money_returned(jsonb)', 'owner'),
     ('fulfilment_pay(jsonb)', 'owner'),
     ('fulfilment_confirm(jsonb)', 'owner'),
     ('fulfilment_close(jsonb)', 'owner');

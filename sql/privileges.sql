@@ -105,6 +105,22 @@ SELECT count(*) FROM oms.check_integrity();
 DELETE FROM oms.orders;
 SELECT oms.grant_application('oms_test_nobody');
 RESET ROLE;
+
+-- A saga is turned back by those who may start it, and by operators, who may undo it in any case; nobody else, and operators do nothing else to it.
+SET ROLE oms_test_application;
+SELECT oms.define_saga('test.private', '{"steps": [{"name": "w", "kind": "wait", "signal": "go"}]}');
+SELECT saga_id AS first FROM oms.start_saga('test.private', '{}', 'private-1') \gset
+SELECT saga_id AS second FROM oms.start_saga('test.private', '{}', 'private-2') \gset
+SET ROLE "oms test; DROP";
+SELECT oms.start_saga('test.private', '{}', 'private-3');
+SELECT oms.cancel_saga(:first, 'x', 'private-4');
+SELECT oms.compensate_saga(:first, 'x', 'private-5');
+SET ROLE oms_test_operator;
+SELECT status FROM oms.cancel_saga(:first, 'x', 'private-6');
+SELECT status FROM oms.compensate_saga(:second, 'x', 'private-7');
+SELECT oms.start_saga('test.private', '{}', 'private-8');
+SELECT oms.signal_saga(:second, 'go', NULL, 'private-9');
+RESET ROLE;
 -- The audit names who logged in, not the role put on.
 SELECT session_role = session_user AS logged_in, actor FROM oms.audit WHERE object = 'order ' || :'a';
 

@@ -45,6 +45,9 @@ SELECT saga.refused(saga.steps(step::jsonb), what) FROM (VALUES
     ('{"name": "a", "kind": "sql", "function": "saga.ok", "compensation": {}}', 'an empty compensation'),
     ('{"name": "a", "kind": "sql", "function": "saga.ok", "compensation": {"function": "saga.gone"}}', 'a compensation that does not exist'),
     ('{"name": "a", "kind": "sql", "function": "saga.ok", "compensation": {"function": "saga.ok", "task": "t"}}', 'a compensation of two kinds'),
+    ('{"name": "a", "kind": "sql", "function": "saga.ok", "compensation": {"function": "saga.ok", "by_hand": "saga.gone"}}', 'a record of what was done by hand that cannot be made'),
+    ('{"name": "a", "kind": "sql", "function": "saga.ok", "compensation": {"function": "saga.ok", "by_hand": true}}', 'a record that is no function'),
+    ('{"name": "a", "kind": "twophase", "participants": [{"name": "x", "prepare": {"function": "saga.ok", "by_hand": "saga.ok"}, "commit": {"function": "saga.ok"}, "abort": {"function": "saga.ok"}}], "compensation": null}', 'doing a step by hand'),
     ('{"name": "a", "kind": "sql", "function": "saga.ok", "compensation": null, "deadline_ms": 5}', 'a deadline for sql'),
     ('{"name": "a", "kind": "sql", "function": "saga.ok", "compensation": null, "retry": {"attempts": 0}}', 'no attempt at all'),
     ('{"name": "a", "kind": "sql", "function": "saga.ok", "compensation": null, "retry": {"attempts": 1001}}', 'too many attempts'),
@@ -149,6 +152,42 @@ SET ROLE regress_saga_owner;
 SELECT status, waits_for FROM oms.start_saga('private', '{}', test.key());
 RESET ROLE;
 SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'integrity');
+-- What a session keeps of definitions is bounded, however many it has used: in one transaction and over many, by itself and while a saga is under way.
+CREATE FUNCTION saga.kept() RETURNS text LANGUAGE sql BEGIN ATOMIC
+    SELECT format('%s definitions, %s', CASE WHEN count(*) <= 64 THEN 'at most 64' ELSE count(*)::text END, CASE WHEN sum(total_bytes) < 4000000 THEN 'less than 4 MB' ELSE pg_size_pretty(sum(total_bytes)) END)
+    FROM pg_backend_memory_contexts WHERE ident = 'oms saga definitions'; END;
+CREATE FUNCTION saga.version(n int) RETURNS int LANGUAGE sql
+    RETURN oms.define_saga('versions', jsonb_build_object('description', repeat('x', 1900) || n, 'steps', '[{"name": "w", "kind": "wait", "signal": "go"}]'::jsonb));
+SELECT count(saga.version(n)), max(saga.version(n)) FROM generate_series(1, 3000) n;
+SELECT saga.kept();
+-- Started and signaled, version by version, so that each is looked for twice and 3,000 are in use.
+SELECT count(DISTINCT version), count(*) FILTER (WHERE status = 'running') FROM generate_series(1, 3000) n, oms.start_saga('versions', '{}', 'versions-' || n, version => n);
+SELECT saga.kept();
+CREATE PROCEDURE saga.signal_all() LANGUAGE plpgsql AS $$
+DECLARE
+    s record;
+BEGIN
+    FOR s IN SELECT saga_id FROM oms.saga WHERE definition = 'versions' ORDER BY saga_id LOOP
+        PERFORM oms.signal_saga(s.saga_id, 'go', NULL, 'versions-go-' || s.saga_id);
+        IF s.saga_id % 100 = 0 THEN COMMIT; END IF;
+    END LOOP;
+END $$;
+CALL saga.signal_all();
+SELECT status, count(*) FROM oms.saga WHERE definition = 'versions' GROUP BY 1;
+SELECT saga.kept();
+-- A step that starts sagas of more definitions than are kept: its own stays in use all the while.
+CREATE FUNCTION saga.start_many(context jsonb) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT to_jsonb(count(*)) FROM generate_series(1, 200) n, oms.start_saga('versions', '{}', 'saga-many-' || n, version => n) $$;
+SELECT oms.define_saga('many', '{"steps": [{"name": "a", "kind": "sql", "function": "saga.start_many", "compensation": null}, {"name": "b", "kind": "wait", "signal": "go"}]}');
+SELECT status, waits_for FROM oms.start_saga('many', '{}', 'saga-many');
+SELECT saga.kept();
+-- A version that was rolled back is not remembered.
+BEGIN;
+SELECT saga.version(3001);
+SELECT version FROM oms.start_saga('versions', '{}', 'rolled-back');
+ROLLBACK;
+SELECT version FROM oms.start_saga('versions', '{}', 'not-rolled-back');
+
 SET client_min_messages = warning;
 DROP OWNED BY regress_saga_owner, regress_saga_other;
 DROP ROLE regress_saga_owner, regress_saga_other;

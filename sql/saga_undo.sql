@@ -101,6 +101,26 @@ SELECT saga_id AS id, status FROM oms.start_saga('hand', '{}', test.key()) \gset
 SELECT :'status', saga.log();
 SELECT status FROM oms.resume_saga(:id, 'the bank has called', test.key(), by_hand => true);
 SELECT saga.outcomes(:id);
+-- What the definition wants recorded of it is recorded; where that fails the saga stays parked, and nothing of it counts.
+CREATE FUNCTION saga.note(context jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO saga.log (line) VALUES (format('%s %s: %s', context ->> 'purpose', context ->> 'step', context ->> 'reason'));
+    IF EXISTS (SELECT FROM saga.broken WHERE name = 'note') THEN RETURN '{"$fail": "the books are closed"}'; END IF;
+    IF EXISTS (SELECT FROM saga.broken WHERE name = 'note raises') THEN RAISE EXCEPTION 'no books'; END IF;
+    RETURN NULL;
+END $$;
+SELECT saga.define('noted', jsonb_set(saga.step('a'), '{compensation,by_hand}', '"saga.note"'), saga.step('b'), saga.step('c'));
+SELECT saga.broken('do c', 'undo a', 'undo b', 'note');
+SELECT saga_id AS id, status FROM oms.start_saga('noted', '{}', test.key()) \gset
+SELECT :'status', saga.log();
+SELECT message = format('saga %s cannot take step a for undone by hand', :'id'), detail FROM test.outcome(format('SELECT oms.resume_saga(%s, ''paid in cash'', test.key(), by_hand => true)', :id));
+SELECT test.fails(format('SELECT oms.resume_saga(%s, ''paid in cash'', test.key(), by_hand => true)', :id), 'OM021', 'what cannot be recorded');
+UPDATE saga.broken SET name = 'note raises' WHERE name = 'note';
+SELECT detail FROM test.outcome(format('SELECT oms.resume_saga(%s, ''paid in cash'', test.key(), by_hand => true)', :id));
+SELECT status, saga.log(), saga.outcomes(:id) FROM oms.saga WHERE saga_id = :id;
+DELETE FROM saga.broken WHERE name LIKE 'note%';
+SELECT status FROM oms.resume_saga(:id, 'paid in cash', test.key(), by_hand => true);
+SELECT saga.log(), saga.outcomes(:id);
 
 -- A barrier: what completed before waits until it is undone.
 SELECT saga.define('barrier', saga.step('goods'), saga.step('money', 1, true), saga.step('mail'), saga.step('end'));
@@ -173,6 +193,29 @@ SELECT oms.saga_status(:id) -> 'data' ->> 'steps';
 -- After an error inside one saga the session forgets that it was advancing it.
 SELECT status FROM oms.start_saga('done', '{}', test.key());
 
+-- A task whose last attempt failed, after one that nobody answered: the work may have been done, or may be yet, so it is undone. The word of a
+-- worker that it can never be done is a no for his own attempt alone.
+SELECT oms.define_saga('outside', '{"steps": [{"name": "ship", "kind": "task", "queue": "saga-ship", "task": "ship", "retry": {"attempts": 2, "base_ms": 0},
+    "compensation": {"queue": "saga-ship", "task": "take back"}}]}');
+SET oms.now_override = '2026-03-01 10:02:00+00';
+SELECT saga_id AS id FROM oms.start_saga('outside', '{}', test.key()) \gset
+SELECT attempt FROM oms.claim_tasks('saga-ship', lease => '1 second');
+SET oms.now_override = '2026-03-01 10:02:02+00';
+SELECT oms.fail_task(task_id, lease_epoch, 'cannot be reached', true) FROM oms.claim_tasks('saga-ship');
+SELECT status, saga.outcomes(:id) FROM oms.saga WHERE saga_id = :id;
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-ship');
+SELECT status, saga.outcomes(:id) FROM oms.saga WHERE saga_id = :id;
+SELECT saga_id AS id FROM oms.start_saga('outside', '{}', test.key()) \gset
+SELECT attempt FROM oms.claim_tasks('saga-ship', lease => '1 second');
+SET oms.now_override = '2026-03-01 10:02:04+00';
+SELECT oms.fail_task(task_id, lease_epoch, 'there is no such address', false) FROM oms.claim_tasks('saga-ship');
+SELECT status, saga.outcomes(:id) FROM oms.saga WHERE saga_id = :id;
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-ship');
+SELECT status, saga.outcomes(:id) FROM oms.saga WHERE saga_id = :id;
+SELECT saga_id AS id FROM oms.start_saga('outside', '{}', test.key()) \gset
+SELECT attempt, oms.fail_task(task_id, lease_epoch, 'there is no such address', false) FROM oms.claim_tasks('saga-ship');
+SELECT status, saga.outcomes(:id) FROM oms.saga WHERE saga_id = :id;
+
 -- 10,000 steps, and back.
 SELECT saga.broken('do s10000');
 SELECT oms.define_saga('long', jsonb_build_object('steps', jsonb_agg(saga.step('s' || n) ORDER BY n))) FROM generate_series(1, 10000) n;
@@ -244,6 +287,29 @@ SELECT test.nothing($$SELECT * FROM oms.saga_step t JOIN oms.saga s USING (saga_
     'a compensated saga has an outcome for every step that was completed');
 SELECT count(*) > 0 FROM oms.list_sagas('{"status": ["compensated", "completed"], "definition": "chain"}');
 SELECT DISTINCT name FROM oms.saga_metrics() ORDER BY 1;
+
+-- What is counted: how a saga ended for the first time, and never less than before, whatever is done to it later.
+CREATE FUNCTION saga.counted(of text) RETURNS text LANGUAGE sql BEGIN ATOMIC
+    SELECT string_agg(regexp_replace(name, 'oms_(saga_)?(.*?)(_total)?$', '\2') || ' ' || value, ', ' ORDER BY name) FROM oms.saga_metrics()
+    WHERE labels ->> 'definition' = of AND name !~ 'seconds_sum|step'; END;
+SELECT saga.define('counted', saga.step('a'), '{"name": "w", "kind": "wait", "signal": "go"}', saga.step('b'));
+SELECT saga.broken();
+SELECT saga_id AS undone FROM oms.start_saga('counted', '{}', test.key()) \gset
+SELECT status FROM oms.signal_saga(:undone, 'go', NULL, test.key());
+SELECT saga.counted('counted');
+SELECT status FROM oms.compensate_saga(:undone, 'sent back', test.key());
+SELECT saga.counted('counted');
+SELECT saga_id AS canceled FROM oms.start_saga('counted', '{}', test.key()) \gset
+SELECT status FROM oms.cancel_saga(:canceled, 'not wanted', test.key());
+SELECT saga_id AS stopped FROM oms.start_saga('counted', '{}', test.key()) \gset
+SELECT status FROM oms.compensate_saga(:stopped, 'not wanted either', test.key());
+SELECT type FROM oms.saga_history(:stopped) WHERE type LIKE 'saga.%' ORDER BY seq;
+SELECT saga.broken('do b');
+SELECT saga_id AS failed FROM oms.start_saga('counted', '{}', test.key()) \gset
+SELECT status FROM oms.signal_saga(:failed, 'go', NULL, test.key());
+SELECT saga.counted('counted');
+SELECT key, status, canceled, failure, completed_at IS NOT NULL AS completed FROM oms.list_sagas('{"definition": "counted"}') ORDER BY saga_id;
+SELECT failure FROM oms.list_sagas('{"definition": "counted", "canceled": true}') ORDER BY saga_id;
 SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'integrity');
 SET client_min_messages = warning;
 DROP SCHEMA saga CASCADE;

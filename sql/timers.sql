@@ -42,6 +42,43 @@ SELECT oms.run_due();
 SELECT count(*) FROM oms.claim_tasks('bad');
 RESET oms.now_override;
 
+-- A claim meets the same timers, and is harmed by none: neither by one that fails, nor by one that fails beside others that the same lease covers.
+SET oms.now_override = '2031-01-01 17:00:00+00';
+SELECT count(oms.create_task('both', 'k' || i, '{}', 'both-' || i)) FROM generate_series(1, 3) i;
+SELECT count(*) FROM oms.claim_tasks('both', 3, '1 minute');
+SELECT oms.create_task('bad', 'k', '{}', 'bad-2', run_at => '2031-01-01 17:00:01+00') > 0 AS created;
+SELECT oms.create_task('good', 'k', '{}', 'good-2') > 0 AS created;
+CREATE TRIGGER refuse BEFORE UPDATE ON oms.task FOR EACH ROW WHEN (old.queue = 'bad' OR old.queue = 'both' AND old.kind = 'k2' AND new.status = 'ready') EXECUTE FUNCTION test.refuse();
+SET oms.now_override = '2031-01-01 17:02:00+00';
+SELECT kind FROM oms.claim_tasks('good', 5);
+SELECT kind, attempt FROM oms.claim_tasks('both', 5);
+SELECT kind, attempt FROM oms.claim_tasks('both', 5);
+SELECT kind, failures, last_error, due_at > oms.clock_time() AS later FROM oms.timer WHERE failures > 0 ORDER BY kind;
+-- However often it fails: later and later, and never at the cost of others.
+SELECT bool_and(oms.run_due() = 0) FROM generate_series(1, 20);
+SELECT max(failures) FROM oms.timer;
+SELECT count(oms.create_task('after', 'k' || i, '{}', 'after-' || i, run_at => oms.clock_time() + interval '1 second')) FROM generate_series(1, 3) i;
+CREATE FUNCTION test.run_for_an_hour() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    start timestamptz := oms.clock_time();
+BEGIN
+    FOR minute IN 1..60 LOOP
+        PERFORM set_config('oms.now_override', (start + minute * interval '1 minute')::text, false);
+        PERFORM oms.run_due();
+    END LOOP;
+    RETURN (SELECT format('%s timers, %s', count(*), min(failures) >= 8 AND max(failures) <= 20) FROM oms.timer WHERE failures > 0);
+END $$;
+SELECT test.run_for_an_hour();
+SELECT string_agg(kind, ' ') FROM oms.claim_tasks('after', 5);
+SELECT what, definition, key ~ '^task \d+$' AS named, regexp_replace(why, '\d+', 'N') AS why, since, what_to_do ~ 'next attempt' AS told FROM oms.stuck WHERE what = 'timer' ORDER BY definition, since;
+DROP TRIGGER refuse ON oms.task;
+SET oms.now_override = '2031-01-01 19:00:00+00';
+SELECT oms.run_due() > 0 AS repaired;
+SELECT kind FROM oms.claim_tasks('both', 5) WHERE kind = 'k2';
+SELECT kind FROM oms.claim_tasks('bad', 5);
+SELECT test.nothing($$SELECT * FROM oms.stuck WHERE what = 'timer'$$, 'nothing is stuck');
+RESET oms.now_override;
+
 -- Under the real clock the session remembers where it was; a later timer of its own, or of a moment that has passed, is found all the same.
 DELETE FROM oms.timer;
 SELECT oms.run_due();

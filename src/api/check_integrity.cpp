@@ -143,8 +143,8 @@ constinit std::array checks{
              {}},
     pg::Plan{
         "SELECT 'saga_progress', s.saga_id::text, format('%s, and no timer will wake it', s.status) FROM oms.saga s "
-        "WHERE s.status IN ('pending', 'running', 'compensating') AND NOT EXISTS (SELECT FROM oms.timer t "
-        "WHERE t.kind = 6 AND t.subject_id = s.saga_id AND t.due_at <= s.wake_at)",
+        "WHERE s.status IN ('running', 'compensating') AND NOT EXISTS (SELECT FROM oms.timer t "
+        "WHERE t.kind = 6 AND t.subject_id = s.saga_id AND (t.due_at <= s.wake_at OR t.failures > 0))",
         {}},
     pg::Plan{"SELECT 'saga_outcome', s.saga_id::text, format('compensated, but step %s is %s', t.name, t.status) FROM "
              "oms.saga s "

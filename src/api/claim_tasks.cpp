@@ -1,8 +1,9 @@
 // oms.claim_tasks: take work under a lease.
 //
 // It works without anybody who runs what is due: when the queue gives less than was asked for, leases that ended and retries whose time has come
-// are looked after first, and then the queue is asked once more.
-#include "api/task_outcome.hpp"
+// are looked after first, and then the queue is asked once more. Only what concerns the tasks alone is done here: a claimer has no business with
+// other people's sagas, their functions and their locks.
+#include "api/due_work.hpp"
 #include "api/task_request.hpp"
 #include "pg/json.hpp"
 #include "pg/memory.hpp"
@@ -31,15 +32,18 @@ std::int32_t checked_count(const pg::Call& call) {
 bool look_after_due_work(std::string_view queue_name) {
     bool any = false;
     auto look = [&](std::span<const timers::Due> due) {
-        for (const timers::Due& timer : due) timer_fired(timer);
+        for (const timers::Due& timer : due) attend_to_timer(timer);
         any = any || !due.empty();
     };
     look(timers::take_due(timers::Kind::task_retry, due_at_once));
     look(timers::take_due(timers::Kind::task_lease, due_at_once));
     look(timers::take_due(timers::Kind::task_owned_lease, due_at_once));
-    for (const tasks::Lease& orphan : tasks::orphaned_leases(queue_name)) {
-        end_lease(orphan, tasks::LeaseEnd::with_its_session);
-        any = true;
+    // An old snapshot may still show sessions whose leases others have ended since.
+    if (!pg::has_transaction_snapshot()) {
+        for (const tasks::Lease& orphan : tasks::orphaned_leases(queue_name)) {
+            attend_to_lease(orphan);
+            any = true;
+        }
     }
     if (any) pg::end_of_command();
     return any;

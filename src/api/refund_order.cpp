@@ -2,7 +2,7 @@
 // begun, and the order counts them when they are done. Where there are none the order's own numbers are all there is.
 #include <algorithm>
 
-#include "api/fulfilment.hpp"
+#include "api/fulfilment_policy.hpp"
 #include "api/goods.hpp"
 #include "api/request.hpp"
 #include "api/transition.hpp"
@@ -60,8 +60,7 @@ orders::Order begin_refunds(const orders::Order& order, std::span<const payments
     std::int64_t wanted = amount.value_or(left);
     if (wanted == 0 || wanted > left)
         raise_exceeds(order, amount.value_or(order.paid_minor - order.refunded_minor), pending);
-    payments::Work work;
-    if (std::string_view queue = payment_queue(); !queue.empty()) work.queue = queue;
+    const payments::Work work = payment_policy(order.id).work;
     for (const payments::Payment& payment : paid) {
         std::int64_t part = std::min(wanted, payment.refundable());
         if (part <= 0) continue;

@@ -1,9 +1,13 @@
 // oms.replay_tasks and oms.cancel_task: operators bring dead tasks back, and withdraw tasks.
+//
+// A dead task of a saga's step or of a payment is not brought back: the saga went on without it, and the work would be done with nobody to undo it,
+// or to book it.
 #include "api/filter.hpp"
 #include "api/request.hpp"
 #include "api/task_outcome.hpp"
 #include "api/task_request.hpp"
 #include "audit/audit.hpp"
+#include "core/saga.hpp"
 #include "pg/arrays.hpp"
 #include "pg/json_object.hpp"
 #include "pg/memory.hpp"
@@ -27,6 +31,12 @@ constexpr std::array known{
     FilterMember{"updated_to", FilterKind::time, " AND updated_at < %d"},
 };
 
+// Dead tasks, with the payment that a task carries out an operation of; anybody can make a task that looks like one.
+constexpr const char* from_dead_tasks =
+    " FROM oms.task k LEFT JOIN LATERAL (SELECT o.payment_id FROM oms.payment_operation o WHERE k.kind LIKE "
+    "'payment.%' AND o.task_id = k.task_id AND o.operation_id = CASE WHEN k.provider_key ~ "
+    "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN k.provider_key::uuid END) p ON true WHERE k.status = 'dead'";
+
 void record(std::string_view operation, core::TaskId task, std::string_view why, std::string_view before,
             std::string_view after) {
     auto picture = [](std::string_view status) {
@@ -42,6 +52,40 @@ void record(std::string_view operation, core::TaskId task, std::string_view why,
                    .after = picture(after)});
 }
 
+// Raises illegal_transition for a task whose answer only its saga or its payment could use.
+void refuse_owned(Datum task_ids) {
+    Query query{
+        "SELECT task_id, step_id, payment_id::text, (SELECT s.status FROM oms.saga s WHERE s.saga_id = step_id >> 14)"};
+    query.append(from_dead_tasks);
+    query.append(" AND (step_id IS NOT NULL OR payment_id IS NOT NULL) AND task_id = ANY (%d)", INT8ARRAYOID, task_ids);
+    query.append(" ORDER BY task_id LIMIT 1");
+    pg::Result rows = query.run();
+    if (rows.empty()) return;
+    std::int64_t task = DatumGetInt64(rows.value(0, 0));
+    if (rows.is_null(0, 1)) {
+        pg::raise(
+            pg::Error::illegal_transition,
+            {.message = pg::format("task " INT64_FORMAT " belongs to a payment and is not replayed", task),
+             .detail = "The payment has booked how the task ended; another answer would not be heard.",
+             .hint = pg::format("Look at oms.get_payment('%s'): oms.reconcile_payment asks for what nobody knows; "
+                                "what was refused is begun anew by its own command.",
+                                pg::c_string(pg::text_view(rows.value(0, 2))))});
+    }
+    std::int64_t saga = core::saga::saga_of(DatumGetInt64(rows.value(0, 1)));
+    bool parked =
+        !rows.is_null(0, 3) && pg::text_view(rows.value(0, 3)) == core::saga::name_of(core::saga::SagaStatus::parked);
+    pg::raise(pg::Error::illegal_transition,
+              {.message =
+                   pg::format("task " INT64_FORMAT " belongs to saga " INT64_FORMAT " and is not replayed", task, saga),
+               .detail = "The saga went on without it, perhaps back; nobody would undo what the task does.",
+               .hint = parked ? pg::format("The saga is parked: SELECT * FROM oms.resume_saga(" INT64_FORMAT
+                                           ", reason, key) tries again what could not be undone.",
+                                           saga)
+                              : pg::format("See oms.saga_status(" INT64_FORMAT
+                                           "); to have the work done, start another saga.",
+                                           saga)});
+}
+
 }  // namespace
 
 OMS_FUNCTION(oms_replay_tasks) {
@@ -55,7 +99,10 @@ OMS_FUNCTION(oms_replay_tasks) {
     bool only_shown = call.boolean(dry_run).value_or(true);
     std::string_view why =
         only_shown ? std::string_view{} : required_bounded_text(call, reason, "reason", reason_bytes_max);
-    Query query{"SELECT task_id, queue, kind, attempt, last_error, updated_at FROM oms.task WHERE status = 'dead'"};
+    if (!call.is_null(ids)) refuse_owned(call.datum(ids));
+    Query query{"SELECT task_id, queue, kind, attempt, last_error, updated_at"};
+    query.append(from_dead_tasks);
+    query.append(" AND step_id IS NULL AND payment_id IS NULL");
     if (!call.is_null(ids)) query.append(" AND task_id = ANY (%d)", INT8ARRAYOID, call.datum(ids));
     append_conditions(query, call.jsonb(filter), known);
     query.append(" ORDER BY task_id LIMIT %d", INT4OID,

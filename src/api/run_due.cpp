@@ -1,11 +1,9 @@
 // oms.run_due: what is due now. The worker's clock calls it; so can pg_cron, or anybody.
 //
-// Each timer's work is a subtransaction: one that fails is put back with its error, to be tried again later, and harms no other.
+// Each timer's work is a subtransaction: one that fails is put back with its error, to be tried again later, and harms no other (due_work).
+#include "api/due_work.hpp"
 #include "api/filter.hpp"
-#include "api/task_outcome.hpp"
 #include "pg/entry.hpp"
-#include "pg/subtransaction.hpp"
-#include "pg/transaction.hpp"
 
 #include "pg/poison.hpp"
 
@@ -22,12 +20,7 @@ OMS_FUNCTION(oms_run_due) {
     std::int32_t done = 0;
     for (const timers::Due& due : timers::take_due(limit)) {
         CHECK_FOR_INTERRUPTS();
-        if (std::optional<pg::Failure> failure = pg::attempt([&] { timer_fired(due); })) {
-            timers::set_again(due, failure->message);
-        } else {
-            ++done;
-        }
-        pg::end_of_command();
+        if (run_timer(due)) ++done;
     }
     return Int32GetDatum(done);
 }

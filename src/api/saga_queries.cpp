@@ -29,14 +29,16 @@ constinit pg::Plan select_history{
     {INT8OID}};
 
 constinit pg::Plan select_metrics{
-    "WITH counted AS (SELECT definition, status, canceled, failure, count(*)::float8 AS n,"
-    " sum(extract(epoch FROM finished_at - created_at))::float8 AS seconds FROM oms.saga GROUP BY 1, 2, 3, 4)"
+    "WITH counted AS (SELECT definition, status, canceled, failure IS NOT NULL AS turned, completed_at IS NOT NULL AS "
+    "completed, count(*)::float8 AS n, sum(extract(epoch FROM coalesce(completed_at, finished_at) - "
+    "created_at))::float8 "
+    "AS seconds FROM oms.saga GROUP BY 1, 2, 3, 4, 5)"
     " SELECT 'oms_saga_started_total', jsonb_build_object('definition', definition), sum(n) FROM counted GROUP BY "
     "definition"
     " UNION ALL SELECT 'oms_saga_completed_total', jsonb_build_object('definition', definition), sum(n) FROM counted"
-    " WHERE status = 'completed' GROUP BY definition"
+    " WHERE completed GROUP BY definition"
     " UNION ALL SELECT 'oms_saga_failed_total', jsonb_build_object('definition', definition), sum(n) FROM counted"
-    " WHERE failure IS NOT NULL AND NOT canceled GROUP BY definition"
+    " WHERE turned AND NOT canceled AND NOT completed GROUP BY definition"
     " UNION ALL SELECT 'oms_saga_canceled_total', jsonb_build_object('definition', definition), sum(n) FROM counted"
     " WHERE canceled GROUP BY definition"
     " UNION ALL SELECT 'oms_saga_compensated_total', jsonb_build_object('definition', definition), sum(n) FROM counted"
@@ -44,7 +46,7 @@ constinit pg::Plan select_metrics{
     " UNION ALL SELECT 'oms_saga_parked', jsonb_build_object('definition', definition), sum(n) FROM counted"
     " WHERE status = 'parked' GROUP BY definition"
     " UNION ALL SELECT 'oms_active_sagas', jsonb_build_object('definition', definition), sum(n) FROM counted"
-    " WHERE status IN ('pending', 'running', 'compensating', 'parked') GROUP BY definition"
+    " WHERE status NOT IN ('completed', 'compensated') GROUP BY definition"
     " UNION ALL SELECT 'oms_saga_duration_seconds_sum', jsonb_build_object('definition', definition), sum(seconds) "
     "FROM counted"
     " WHERE seconds IS NOT NULL GROUP BY definition"
@@ -73,6 +75,7 @@ constexpr std::array known{
     FilterMember{"definition", FilterKind::text, " AND definition = %d"},
     FilterMember{"key", FilterKind::text, " AND key = %d"},
     FilterMember{"status", FilterKind::text_or_list, " AND status = ANY (%d)"},
+    FilterMember{"canceled", FilterKind::boolean, " AND canceled = %d"},
     FilterMember{"created_from", FilterKind::time, " AND created_at >= %d"},
     FilterMember{"created_to", FilterKind::time, " AND created_at < %d"},
 };
@@ -96,9 +99,10 @@ OMS_FUNCTION(oms_list_sagas) {
     enum : int { filter, cursor, limit };
     pg::Call call{fcinfo};
     Query query{
-        "SELECT saga_id, definition, version, key, status, waits_for, failure, deadline_at, wake_at, created_at, "
+        "SELECT saga_id, definition, version, key, status, waits_for, failure, canceled, deadline_at, wake_at, "
+        "created_at, "
         "updated_at, "
-        "finished_at, saga_id::text AS next_cursor FROM oms.saga WHERE true"};
+        "finished_at, completed_at, saga_id::text AS next_cursor FROM oms.saga WHERE true"};
     append_conditions(query, call.jsonb(filter), known);
     if (std::optional<std::string_view> position = call.text(cursor)) {
         query.append(" AND saga_id < %d", INT8OID, Int64GetDatum(number_of_cursor(*position)));

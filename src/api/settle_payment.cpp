@@ -106,11 +106,11 @@ core::OperationId only_one(const pg::Result& rows) {
 
 }  // namespace
 
-core::PaymentId lock_order_of(const core::PaymentId& id) {
+core::OrderId lock_order_of(const core::PaymentId& id) {
     std::optional<core::OrderId> order = payments::order_of(id);
     if (!order) payments::raise_payment_not_found(id);
     orders::lock(*order);
-    return id;
+    return *order;
 }
 
 void lock_payment_of(std::string_view provider_key) {

@@ -15,8 +15,8 @@ constexpr bool is_payment_task(std::string_view kind) { return kind.starts_with(
 // there: anybody can make a task of any kind.
 void lock_payment_of(std::string_view provider_key);
 
-// Locks the order of a payment that is named in a command; raises not_found. Answers the payment's id.
-core::PaymentId lock_order_of(const core::PaymentId& id);
+// Locks the order of a payment that is named in a command; raises not_found. Answers the order's id.
+core::OrderId lock_order_of(const core::PaymentId& id);
 
 // Settles the operation behind a closed task, and tells whoever waits for it.
 void payment_task_closed(const tasks::Closed& closed);

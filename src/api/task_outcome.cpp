@@ -25,23 +25,18 @@ void task_closed(const tasks::Closed& closed) {
                            .outcome = closed.succeeded ? saga::Outcome::succeeded
                                       : closed.unknown ? saga::Outcome::unknown
                                                        : saga::Outcome::failed,
+                           .in_doubt = closed.unknown,
                            .result = closed.result,
                            .error = closed.error});
     }
 }
 
-void end_lease(const tasks::Lease& lease, tasks::LeaseEnd reason) {
+void end_lease(const tasks::Lease& lease) {
     for (core::TaskId task : lease.tasks) {
         CHECK_FOR_INTERRUPTS();
         if (!tasks::may_be_leased(task, lease.epoch)) continue;
         lock_behind(task);
-        std::optional<tasks::Closed> ended = tasks::end_lease(task, lease.epoch, reason);
-        if (!ended) continue;
-        if (ended->dead) {
-            task_closed(*ended);
-        } else if (ended->step_id != 0) {
-            saga::step_in_doubt(ended->step_id, task.value);
-        }
+        if (std::optional<tasks::Closed> closed = tasks::end_lease(task, lease.epoch, lease.end)) task_closed(*closed);
     }
 }
 
@@ -49,8 +44,7 @@ void timer_fired(const timers::Due& due) {
     switch (due.kind) {
     case timers::Kind::task_lease:
     case timers::Kind::task_owned_lease:
-        end_lease(tasks::lease_of_timer(due.data), tasks::LeaseEnd::at_its_time);
-        return;
+    case timers::Kind::lease_lost: end_lease(tasks::lease_of_timer(due.data)); return;
     case timers::Kind::task_retry: tasks::retry_due({due.subject_id}); return;
     case timers::Kind::capture_due: capture_due(due.data); return;
     case timers::Kind::reservation_expiry: expire_reservation(due.data); return;

@@ -16,7 +16,7 @@ void lock_behind(core::TaskId task);
 void task_closed(const tasks::Closed& closed);
 
 // Ends a lease: its tasks are ready again, or closed.
-void end_lease(const tasks::Lease& lease, tasks::LeaseEnd reason);
+void end_lease(const tasks::Lease& lease);
 
 // Does what a timer stands for.
 void timer_fired(const timers::Due& due);

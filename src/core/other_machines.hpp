@@ -83,7 +83,7 @@ inline constexpr std::array provider_status = {
 
 // "parked" waits for an operator; it is not final. What is completed can be undone when somebody asks for it.
 inline constexpr std::array saga = {
-    Edge{"pending", "running"}, Edge{"pending", "canceled"},
+    Edge{none, "running"},
     Edge{"running", "completed"}, Edge{"running", "compensating"},
     Edge{"completed", "compensating"},
     Edge{"compensating", "compensated"}, Edge{"compensating", "parked"},

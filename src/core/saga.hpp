@@ -39,9 +39,10 @@ inline constexpr std::array<std::string_view, 9> step_status_names{
     "pending", "running",      "waiting",     "completed",          "failed",
     "skipped", "compensating", "compensated", "compensation_failed"};
 
-enum class SagaStatus : unsigned char { pending, running, completed, compensating, compensated, parked, canceled };
-inline constexpr std::array<std::string_view, 7> saga_status_names{
-    "pending", "running", "completed", "compensating", "compensated", "parked", "canceled"};
+// A saga that is canceled ends compensated, like one that failed: what the status says is how far it is, not why.
+enum class SagaStatus : unsigned char { running, completed, compensating, compensated, parked };
+inline constexpr std::array<std::string_view, 5> saga_status_names{"running", "completed", "compensating",
+                                                                   "compensated", "parked"};
 
 constexpr std::string_view name_of(Kind kind) { return kind_names[static_cast<std::size_t>(kind)]; }
 constexpr std::string_view name_of(StepStatus status) { return step_status_names[static_cast<std::size_t>(status)]; }
@@ -250,7 +251,7 @@ enum class Request : unsigned char { signal, cancel, compensate, resume };
 constexpr bool may(Request request, SagaStatus status) {
     switch (request) {
     case Request::signal:
-    case Request::cancel: return status == SagaStatus::pending || status == SagaStatus::running;
+    case Request::cancel: return status == SagaStatus::running;
     case Request::compensate: return status == SagaStatus::running || status == SagaStatus::completed;
     case Request::resume: return status == SagaStatus::parked;
     }
@@ -258,7 +259,7 @@ constexpr bool may(Request request, SagaStatus status) {
 }
 
 constexpr bool is_final(SagaStatus status) {
-    return status == SagaStatus::completed || status == SagaStatus::compensated || status == SagaStatus::canceled;
+    return status == SagaStatus::completed || status == SagaStatus::compensated;
 }
 
 // The id of a step tells its saga and its place in the definition.

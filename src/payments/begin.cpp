@@ -90,13 +90,6 @@ std::int64_t refund_amount(const Payment& payment, std::optional<std::int64_t> a
          .hint = rest > 0 ? pg::format("Ask for at most " INT64_FORMAT ".", rest) : "Nothing is left to refund."});
 }
 
-void forget_delay(Change& change) {
-    if (change.next.capture_due_at == 0) return;
-    timers::cancel(timers::Kind::capture_due, core::random_half(change.next.id.value));
-    change.next.capture_due_at = 0;
-    change.next.capture_due_minor = 0;
-}
-
 void request_capture(Change& change, std::int64_t amount, const core::OperationId& operation) {
     forget_delay(change);
     change.next.status = status::capture_pending;
@@ -133,6 +126,13 @@ Begun begin(const Payment& payment, std::string_view operation_kind, const core:
 }
 
 }  // namespace
+
+void forget_delay(Change& change) {
+    if (change.next.capture_due_at == 0) return;
+    timers::cancel(timers::Kind::capture_due, core::random_half(change.next.id.value));
+    change.next.capture_due_at = 0;
+    change.next.capture_due_minor = 0;
+}
 
 Begun authorize(const NewPayment& created, const Work& work) {
     core::OperationId id = new_operation_id(created.order_id);

@@ -180,6 +180,7 @@ void append_event(const Payment& after, std::string_view prev_status, const Chan
     json.number("captured_minor", after.captured_minor);
     json.number("refunded_minor", after.refunded_minor);
     json.text("provider", after.provider);
+    if (change.by_hand) json.boolean("by_hand", true);
     if (!after.provider_ref.empty()) json.text("provider_ref", after.provider_ref);
     const log::NewEvent event{.id = {after.last_event_id},
                               .aggregate_type = aggregate_type,

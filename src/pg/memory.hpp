@@ -86,6 +86,8 @@ MemoryContext new_session_context(const char* name);
 MemoryContext new_context(const char* name);
 void keep_context(MemoryContext context);
 
+inline std::size_t bytes_of(MemoryContext context) { return MemoryContextMemAllocated(context, true); }
+
 inline void drop_context(MemoryContext context) { MemoryContextDelete(context); }
 // The same for one that somebody further out may still look into.
 inline void drop_at_end_of_transaction(MemoryContext context) {

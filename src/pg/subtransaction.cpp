@@ -9,15 +9,16 @@ namespace {
 
 std::string_view text_or_empty(const char* text) { return text == nullptr ? std::string_view{} : copied(text); }
 
-bool must_be_seen_by_the_transaction(int sqlstate) {
+bool must_be_seen_by_the_transaction(int sqlstate, Conflicts conflicts) {
     int category = ERRCODE_TO_CATEGORY(sqlstate);
-    return category == ERRCODE_TO_CATEGORY(ERRCODE_T_R_SERIALIZATION_FAILURE) ||
-           category == ERRCODE_TO_CATEGORY(ERRCODE_QUERY_CANCELED);
+    if (category == ERRCODE_TO_CATEGORY(ERRCODE_QUERY_CANCELED)) return true;
+    if (category != ERRCODE_TO_CATEGORY(ERRCODE_T_R_SERIALIZATION_FAILURE)) return false;
+    return conflicts == Conflicts::end_the_transaction || IsolationUsesXactSnapshot();
 }
 
 }  // namespace
 
-std::optional<Failure> attempt_call(void (*call)(void*), void* argument) {
+std::optional<Failure> attempt_call(void (*call)(void*), void* argument, Conflicts conflicts) {
     MemoryContext context = CurrentMemoryContext;
     ResourceOwner owner = CurrentResourceOwner;
     ErrorData* volatile error = nullptr;
@@ -42,7 +43,7 @@ std::optional<Failure> attempt_call(void (*call)(void*), void* argument) {
     CurrentResourceOwner = owner;
 
     if (error == nullptr) return std::nullopt;
-    if (must_be_seen_by_the_transaction(error->sqlerrcode)) ReThrowError(error);
+    if (must_be_seen_by_the_transaction(error->sqlerrcode, conflicts)) ReThrowError(error);
     // unpack_sql_state() answers from a static buffer.
     return Failure{copied(unpack_sql_state(error->sqlerrcode)), text_or_empty(error->message),
                    text_or_empty(error->detail), text_or_empty(error->hint)};

@@ -7,7 +7,8 @@
 // were when the error was raised: assign results last.
 //
 // Not every error may become data. One that says that the whole transaction has lost (class 40), or that the session was told to stop (query_canceled,
-// class 57), is raised again after the rollback: whoever started the transaction has to see it.
+// class 57), is raised again after the rollback: whoever started the transaction has to see it. Under READ COMMITTED the first kind may be asked for
+// all the same: a deadlock ended with the locks of the subtransaction.
 #pragma once
 
 #include <optional>
@@ -24,11 +25,14 @@ struct Failure {
 };
 static_assert(JumpSafe<Failure>);
 
-std::optional<Failure> attempt_call(void (*call)(void*), void* argument);
+enum class Conflicts : bool { end_the_transaction, become_data };
+
+std::optional<Failure> attempt_call(void (*call)(void*), void* argument, Conflicts conflicts);
 
 template <class Fn>
-std::optional<Failure> attempt(Fn&& fn) {
-    return attempt_call([](void* callable) { (*static_cast<std::remove_reference_t<Fn>*>(callable))(); }, &fn);
+std::optional<Failure> attempt(Fn&& fn, Conflicts conflicts = Conflicts::end_the_transaction) {
+    return attempt_call([](void* callable) { (*static_cast<std::remove_reference_t<Fn>*>(callable))(); }, &fn,
+                        conflicts);
 }
 
 }  // namespace oms::pg

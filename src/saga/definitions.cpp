@@ -1,5 +1,8 @@
 // Definitions: registering one, finding one, and what a session keeps of them.
+#include <array>
+
 #include "pg/catalog.hpp"
+#include "pg/memory.hpp"
 #include "pg/plan.hpp"
 #include "pg/raise.hpp"
 #include "pg/settings.hpp"
@@ -20,45 +23,76 @@ constinit pg::Plan insert_definition{
     "INSERT INTO oms.saga_definition (name, version, definition, owner, created_at) VALUES ($1, $2, $3, $4, $5)",
     {TEXTOID, INT4OID, JSONBOID, OIDOID, TIMESTAMPTZOID}};
 
-// Parsed definitions, the versions of a name linked; version 0 is kept beside its own number as "the newest".
+// A parsed definition in a context of its own; version 0 is kept beside its own number as "the newest".
 struct Kept {
-    Definition definition;
-    std::int32_t asked_version;
-    Kept* next;
+    MemoryContext memory = nullptr;  // nullptr: the place is free
+    Definition* definition = nullptr;
+    std::int32_t asked_version = 0;
+    std::int64_t used = 0;  // the number of the use
+    std::size_t bytes = 0;
 };
 
-constinit MemoryContext kept_memory = nullptr;
-constinit Kept* kept = nullptr;
+// A session that works for many sagas meets many versions. Beyond this much the ones that were not used for longest are parsed again.
+constexpr std::size_t kept_max = 64;
+constexpr std::size_t kept_bytes_max = 16 << 20;
+constinit std::array<Kept, kept_max> kept{};
+constinit std::int64_t uses = 0;
 constinit std::uint64_t changes_announced = 1;
 constinit std::uint64_t changes_loaded = 0;
 constinit Oid definition_relation = InvalidOid;
 
 // Whoever is in the middle of advancing a saga keeps its definition until the transaction ends.
+void drop(Kept& place) {
+    if (place.memory == nullptr) return;
+    MemoryContext memory = place.memory;
+    place = Kept{};
+    is_advancing() ? pg::drop_at_end_of_transaction(memory) : pg::drop_context(memory);
+}
+
 void forget_when_changed() {
     if (changes_loaded == changes_announced) return;
     definition_relation = pg::relation_oid("saga_definition");
-    if (kept_memory != nullptr) pg::drop_at_end_of_transaction(kept_memory);
-    kept_memory = nullptr;
-    kept = nullptr;
+    for (Kept& place : kept) drop(place);
     changes_loaded = changes_announced;
+}
+
+// A place for something of this size: a free one, or those of what was not used for longest.
+Kept& make_room(std::size_t bytes) {
+    for (;;) {
+        Kept* free = nullptr;
+        Kept* oldest = nullptr;
+        std::size_t sum = bytes;
+        for (Kept& place : kept) {
+            if (place.memory == nullptr) {
+                free = &place;
+                continue;
+            }
+            sum += place.bytes;
+            if (oldest == nullptr || place.used < oldest->used) oldest = &place;
+        }
+        if (free != nullptr && (oldest == nullptr || sum <= kept_bytes_max)) return *free;
+        drop(*oldest);
+    }
 }
 
 const Definition* load(std::string_view name, std::int32_t version) {
     pg::Result rows = select_definition.run(pg::Access::writes, {{pg::text_datum(name)}, {Int32GetDatum(version)}});
     if (rows.empty()) return nullptr;
-    if (kept_memory == nullptr) kept_memory = pg::new_session_context("oms saga definitions");
-    Kept* loaded = pg::in_context(kept_memory, [&] {
-        Kept* made = pg::allocate<Kept>(1).data();
+    MemoryContext memory = pg::new_context("oms saga definitions");
+    Definition* loaded = pg::in_context(memory, [&] {
+        Definition* made = pg::allocate<Definition>(1).data();
         // Without checks: what has vanished since is the failure of the step that needs it.
-        made->definition =
+        *made =
             parse(pg::copied(name), DatumGetJsonbPCopy(rows.value(0, 1)), DatumGetObjectId(rows.value(0, 2)), false);
-        made->definition.version = DatumGetInt32(rows.value(0, 0));
-        made->asked_version = version;
+        made->version = DatumGetInt32(rows.value(0, 0));
         return made;
     });
-    loaded->next = kept;
-    kept = loaded;  // published last: everything above can raise
-    return &loaded->definition;
+    // Published last: everything above can raise.
+    std::size_t bytes = pg::bytes_of(memory);
+    Kept& place = make_room(bytes);
+    pg::keep_context(memory);
+    place = {.memory = memory, .definition = loaded, .asked_version = version, .used = ++uses, .bytes = bytes};
+    return loaded;
 }
 
 bool same(const Jsonb* one, const Jsonb* other) {
@@ -70,8 +104,10 @@ bool same(const Jsonb* one, const Jsonb* other) {
 
 const Definition* find_definition(std::string_view name, std::int32_t version) {
     forget_when_changed();
-    for (Kept* each = kept; each != nullptr; each = each->next) {
-        if (each->asked_version == version && each->definition.name == name) return &each->definition;
+    for (Kept& place : kept) {
+        if (place.memory == nullptr || place.asked_version != version || place.definition->name != name) continue;
+        place.used = ++uses;
+        return place.definition;
     }
     return load(name, version);
 }

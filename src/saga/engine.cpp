@@ -85,6 +85,7 @@ void finish(Instance& saga, SagaStatus status) {
     }
     saga.waits_for = {};
     saga.finished_at = saga.now;
+    if (status == SagaStatus::completed) saga.completed_at = saga.now;
     saga.position = static_cast<std::int32_t>(saga.definition->nodes.size());
     say(saga, status == SagaStatus::completed ? "saga.completed" : "saga.compensated", saga.failure);
     if (saga.canceled && status == SagaStatus::compensated) say(saga, "saga.canceled", saga.failure);

@@ -45,6 +45,7 @@ struct Instance {
     Jsonb* data;
     std::string_view failure;  // why it turned back; empty: it did not
     std::int64_t created_at, updated_at, finished_at;
+    std::int64_t completed_at;  // also when it was undone later; 0: never
     std::int64_t last_seq, first_event_id, last_event_id;
 
     bool stored;
@@ -116,11 +117,12 @@ struct Said {
 };
 // Reads the members that mean something to the engine: $task, $fail, $retry, $later, $unknown.
 Said understand(Jsonb* answer);
-// Calls a function of the definition's in a subtransaction.
+// Calls a function of the definition's in a subtransaction. `reason` is what somebody said who asked for it.
 Said call_function(Instance& instance, std::int32_t i, const pg::FunctionName& function, Jsonb* result,
-                   std::string_view purpose);
+                   std::string_view purpose, std::string_view reason = {});
 std::int64_t hand_out(Instance& instance, std::int32_t i, const Work& work, std::string_view purpose);
-Jsonb* context_of(Instance& instance, std::int32_t i, Jsonb* result, std::string_view purpose);
+Jsonb* context_of(Instance& instance, std::int32_t i, Jsonb* result, std::string_view purpose,
+                  std::string_view reason = {});
 
 // An answer that was promised without a time is asked for again, lest a lost promise go unseen.
 inline constexpr std::int64_t look_again_us = 3'600'000'000;
@@ -137,6 +139,7 @@ std::int64_t backoff_us(const Instance& instance, std::int32_t i, const core::Re
 void enter(Instance& instance);
 void leave(Instance& instance);
 Instance* being_advanced(core::SagaId id);
+bool is_advancing();  // any saga
 void refuse_nested(core::SagaId id);
 void lock_order_of(const Definition& definition, std::string_view key);
 

@@ -69,7 +69,12 @@ bool apply(Instance& saga, std::int32_t i, const StepNews& news) {
     case StepStatus::running:
     case StepStatus::waiting:
         if (saga.definition->node(i).kind != Kind::task) return false;
-        row.asking ? question_answered(saga, i, news) : work_answered(saga, i, news);
+        if (row.asking) {
+            question_answered(saga, i, news);
+        } else {
+            if (news.in_doubt) saga.step(i).unknown = true;
+            work_answered(saga, i, news);
+        }
         return true;
     case StepStatus::compensating:
         if (!saga.step(i).busy || saga.spec(i).undo.does == Does::calls) return false;
@@ -148,23 +153,6 @@ void step_closed(const StepNews& news) {
         store(saga);
     }
     leave(saga);
-}
-
-void step_in_doubt(std::int64_t step_id, std::int64_t task_id) {
-    core::SagaId id{core::saga::saga_of(step_id)};
-    std::int32_t i = core::saga::position_of(step_id);
-    auto note = [&](Instance& saga) {
-        if (saga.step(i).status != StepStatus::running || saga.row(i).task_id != task_id) return false;
-        saga.step(i).unknown = true;
-        saga.row(i).changed = true;
-        return true;
-    };
-    // A function of one of its own steps has claimed, and looked after the leases that had ended.
-    if (Instance* outer = being_advanced(id)) return void(note(*outer));
-    if (!lock_order_first(id)) return;
-    Instance saga{};
-    lock_and_load(id, saga);
-    if (note(saga)) store(saga);
 }
 
 void timer_due(std::int64_t saga_id) {

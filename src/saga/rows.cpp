@@ -30,6 +30,7 @@ enum Field : int {
     created_at,
     updated_at,
     finished_at,
+    completed_at,
     last_seq,
     first_event_id,
     last_event_id
@@ -53,6 +54,7 @@ constexpr std::array columns{
     pg::Column{"created_at", TIMESTAMPTZOID},
     pg::Column{"updated_at", TIMESTAMPTZOID},
     pg::Column{"finished_at", TIMESTAMPTZOID, true},
+    pg::Column{"completed_at", TIMESTAMPTZOID, true},
     pg::Column{"last_seq", INT8OID},
     pg::Column{"first_event_id", INT8OID},
     pg::Column{"last_event_id", INT8OID},
@@ -64,11 +66,11 @@ constinit pg::Sequence saga_ids{"saga_id_seq"};
 
 // None of them is in an index, so that the new version stays on its page.
 constexpr std::array changing{
-    static_cast<int>(Field::status),        static_cast<int>(Field::waits_for),   static_cast<int>(Field::wake_at),
-    static_cast<int>(Field::position),      static_cast<int>(Field::completions), static_cast<int>(Field::signals),
-    static_cast<int>(Field::canceled),      static_cast<int>(Field::data),        static_cast<int>(Field::failure),
-    static_cast<int>(Field::updated_at),    static_cast<int>(Field::finished_at), static_cast<int>(Field::last_seq),
-    static_cast<int>(Field::last_event_id),
+    static_cast<int>(Field::status),     static_cast<int>(Field::waits_for),     static_cast<int>(Field::wake_at),
+    static_cast<int>(Field::position),   static_cast<int>(Field::completions),   static_cast<int>(Field::signals),
+    static_cast<int>(Field::canceled),   static_cast<int>(Field::data),          static_cast<int>(Field::failure),
+    static_cast<int>(Field::updated_at), static_cast<int>(Field::finished_at),   static_cast<int>(Field::completed_at),
+    static_cast<int>(Field::last_seq),   static_cast<int>(Field::last_event_id),
 };
 
 std::string_view text_or_empty(const pg::Row& row, int column) {
@@ -112,6 +114,7 @@ void read(const pg::Row& row, Instance& saga) {
     saga.created_at = DatumGetTimestampTz(row.value(Field::created_at));
     saga.updated_at = DatumGetTimestampTz(row.value(Field::updated_at));
     saga.finished_at = time_or_zero(row, Field::finished_at);
+    saga.completed_at = time_or_zero(row, Field::completed_at);
     saga.last_seq = DatumGetInt64(row.value(Field::last_seq));
     saga.first_event_id = DatumGetInt64(row.value(Field::first_event_id));
     saga.last_event_id = DatumGetInt64(row.value(Field::last_event_id));
@@ -133,6 +136,7 @@ void set_changing(pg::RowValues& row, const Instance& saga) {
     set_text(row, Field::failure, saga.failure);
     row.set(Field::updated_at, TimestampTzGetDatum(saga.updated_at));
     set_time(row, Field::finished_at, saga.finished_at);
+    set_time(row, Field::completed_at, saga.completed_at);
     row.set(Field::last_seq, Int64GetDatum(saga.last_seq));
     row.set(Field::last_event_id, Int64GetDatum(saga.last_event_id));
 }
@@ -165,8 +169,12 @@ void arm(Instance& saga, std::int64_t due) {
 std::int64_t next_due(Instance& saga) {
     if (core::saga::is_final(saga.status) || saga.status == SagaStatus::parked) return 0;
     std::int64_t due = saga.status == SagaStatus::running ? saga.deadline_at : 0;
-    for (StepRow* row : saga.rows) {
-        if (row != nullptr && row->due_at != 0 && (due == 0 || row->due_at < due)) due = row->due_at;
+    const auto count = static_cast<std::int32_t>(saga.rows.size());
+    for (std::int32_t i = 0; i < count; ++i) {
+        const StepRow* row = saga.rows[static_cast<std::size_t>(i)];
+        // A step that holds others does nothing when its time has passed: they do, and the saga.
+        if (row == nullptr || row->due_at == 0 || is_container(saga.definition->node(i).kind)) continue;
+        if (due == 0 || row->due_at < due) due = row->due_at;
     }
     return due == 0 ? saga.now + look_again_us : due;
 }

@@ -66,7 +66,7 @@ State start(const NewSaga& saga);
 // Gives a saga a signal. One that no step waits for yet is kept for the step that will. Raises illegal_transition when the saga is over.
 State signal(core::SagaId saga, std::string_view name, Jsonb* payload);
 
-// Turns a running saga back; it ends compensated.
+// Turns a running saga back; it ends compensated, and canceled says why.
 State cancel(core::SagaId saga, std::string_view reason);
 
 // Undoes a saga, completed or running.
@@ -89,16 +89,13 @@ struct StepNews {
     std::int64_t step_id;
     std::int64_t task_id = 0;  // 0: whichever the step waits for
     Outcome outcome = Outcome::succeeded;
+    bool in_doubt = false;  // whatever the answer: somebody who had the work before may have done it, or may do it yet
     Jsonb* result = nullptr;
     std::string_view error = {};
 };
 
 // A step's work has ended. News of work that the step does not wait for is ignored.
 void step_closed(const StepNews& news);
-
-// A lease on a step's work has ended without an answer; there will be another attempt. Whoever had it may still do the work, whatever the others
-// answer: should the step fail, it counts as one that may have been done.
-void step_in_doubt(std::int64_t step_id, std::int64_t task_id);
 
 // The saga's timer has fired.
 void timer_due(std::int64_t saga_id);

@@ -47,6 +47,8 @@ Instance* being_advanced(core::SagaId id) {
     return nullptr;
 }
 
+bool is_advancing() { return depth > 0; }
+
 void refuse_nested(core::SagaId id) {
     if (being_advanced(id) == nullptr) return;
     pg::raise(pg::Error::operation_in_progress,

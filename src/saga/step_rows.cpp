@@ -164,7 +164,7 @@ StepRow& Instance::row(std::int32_t i) {
 void load_steps(Instance& saga) {
     saga.steps = pg::allocate<Step>(saga.definition->nodes.size());
     saga.rows = pg::allocate<StepRow*>(saga.definition->nodes.size());
-    if (saga.status != SagaStatus::running && saga.status != SagaStatus::pending) return load_all(saga);
+    if (saga.status != SagaStatus::running) return load_all(saga);
     const auto count = static_cast<std::int32_t>(saga.definition->nodes.size());
     if (saga.position >= count) return;
     for (std::int32_t i = saga.position; i < saga.definition->node(saga.position).end; ++i) {

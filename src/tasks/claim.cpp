@@ -151,7 +151,9 @@ void take(Datum queue, Front& front, const Terms& lease, std::size_t limit, pg::
 void set_lease_timer(const Terms& lease, std::span<const Leased> taken) {
     timers::Kind kind = lease.owner == 0 ? timers::Kind::task_lease : timers::Kind::task_owned_lease;
     std::int64_t subject = lease.owner == 0 ? lease.epoch : lease.owner;
-    timers::set(kind, subject, lease.until, lease_json(lease.epoch, taken));
+    std::span<core::TaskId> tasks = pg::allocate<core::TaskId>(taken.size());
+    for (std::size_t i = 0; i < taken.size(); ++i) tasks[i] = taken[i].id;
+    timers::set(kind, subject, lease.until, timer_data_of({.epoch = lease.epoch, .tasks = tasks}));
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ Closed closed_as(const pg::Row& row) {
             .succeeded = false,
             .dead = false,
             .refused = false,
-            .unknown = false,
+            .unknown = is_in_doubt(row),
             .replayed = false,
             .result = nullptr,
             .error = {},
@@ -92,15 +92,21 @@ Closed bury(pg::Row& row, std::int64_t next_epoch, std::string_view error) {
 }
 
 // `next_epoch` is the lease's own when it was answered, so that the same answer can be recognised, and the one behind it when it was not.
-std::optional<Closed> fail_attempt(pg::Row& row, std::int64_t next_epoch, std::string_view error,
+std::optional<Closed> fail_attempt(pg::Row& row, std::int64_t next_epoch, bool in_doubt, std::string_view error,
                                    std::optional<std::int64_t> again_at) {
     if (!again_at) return bury(row, next_epoch, error);
     pg::RowValues changes;
     changes.set(Field::attempt, row.value(Field::attempt));
     changes.set(Field::lease_epoch, Int64GetDatum(next_epoch));
+    changes.set(Field::in_doubt, BoolGetDatum(in_doubt));
     changes.set(Field::last_error, pg::text_datum(error));
     make_ready(row, *again_at, changes);
     return std::nullopt;
+}
+
+Purpose purpose_in(const pg::Row& row) {
+    Closed closed = closed_as(row);
+    return {.step_id = closed.step_id, .kind = closed.kind, .provider_key = closed.provider_key};
 }
 
 }  // namespace
@@ -108,10 +114,7 @@ std::optional<Closed> fail_attempt(pg::Row& row, std::int64_t next_epoch, std::s
 Purpose purpose_of(core::TaskId task) {
     Purpose purpose{};
     const std::array key{Int64GetDatum(task.value)};
-    bool found = table().with_row(key, pg::RowLock::none, [&](pg::Row& row) {
-        Closed closed = closed_as(row);
-        purpose = {.step_id = closed.step_id, .kind = closed.kind, .provider_key = closed.provider_key};
-    });
+    bool found = table().with_row(key, pg::RowLock::none, [&](pg::Row& row) { purpose = purpose_in(row); });
     if (!found) raise_no_task(task);
     return purpose;
 }
@@ -170,6 +173,7 @@ std::optional<Closed> fail(core::TaskId task, std::int64_t lease_epoch, std::str
             closed = closed_as(row);
             closed->dead = true;
             closed->refused = !retryable;
+            closed->unknown = closed->unknown || retryable;
             closed->replayed = true;
             closed->error = pg::copied(pg::text_view(row.value(Field::last_error)));
             return;
@@ -177,8 +181,11 @@ std::optional<Closed> fail(core::TaskId task, std::int64_t lease_epoch, std::str
         if (!is_leased_under(row, lease_epoch)) raise_lost(row, lease_epoch);
         std::optional<std::int64_t> again_at;
         if (retryable) again_at = next_attempt_at(row);
-        closed = fail_attempt(row, lease_epoch, error, again_at);
-        if (closed) closed->refused = !retryable;
+        closed = fail_attempt(row, lease_epoch, is_in_doubt(row), error, again_at);
+        if (!closed) return;
+        // Only the worker's own word is a no: an earlier attempt than the last one may have done it and never answered.
+        closed->refused = !retryable;
+        closed->unknown = closed->unknown || retryable;
     });
     return closed;
 }
@@ -206,32 +213,60 @@ std::int64_t heartbeat(core::TaskId task, std::int64_t lease_epoch, std::int64_t
     return until;
 }
 
+namespace {
+
+// One that a heartbeat has prolonged keeps its lease until then.
+bool was_prolonged(const pg::Row& row, LeaseEnd reason) {
+    return reason == LeaseEnd::at_its_time && DatumGetTimestampTz(row.value(Field::lease_until)) > pg::now_us();
+}
+
+std::optional<Closed> end_lease_of(pg::Row& row, LeaseEnd reason) {
+    std::int64_t epoch = epoch_of(row);
+    if (was_prolonged(row, reason)) {
+        core::TaskId task = id_of(row);
+        bool owned = !row.is_null(Field::lease_owner);
+        timers::set(owned ? timers::Kind::task_owned_lease : timers::Kind::task_lease,
+                    owned ? DatumGetInt64(row.value(Field::lease_owner)) : epoch,
+                    DatumGetTimestampTz(row.value(Field::lease_until)),
+                    timer_data_of({.epoch = epoch, .tasks = {&task, 1}}));
+        return std::nullopt;
+    }
+    // The wait was the lease itself: no backoff on top. The epoch moves on, so that the late answer is refused.
+    std::optional<std::int64_t> again_at = next_attempt_at(row);
+    if (again_at) again_at = pg::now_us();
+    const char* error = reason == LeaseEnd::at_its_time ? "the lease ended without an answer"
+                                                        : "the session that had the lease is gone";
+    std::optional<Closed> closed = fail_attempt(row, epoch + 1, true, error, again_at);
+    if (closed) closed->unknown = true;
+    return closed;
+}
+
+}  // namespace
+
 std::optional<Closed> end_lease(core::TaskId task, std::int64_t lease_epoch, LeaseEnd reason) {
     std::optional<Closed> closed;
     const std::array key{Int64GetDatum(task.value)};
     (void)table().with_row(key, pg::RowLock::for_update, [&](pg::Row& row) {
-        if (!is_leased_under(row, lease_epoch)) return;
-        bool at_its_time = reason == LeaseEnd::at_its_time;
-        std::int64_t until = DatumGetTimestampTz(row.value(Field::lease_until));
-        if (at_its_time && until > pg::now_us()) {
-            Leased prolonged{};
-            prolonged.id = task;
-            bool owned = !row.is_null(Field::lease_owner);
-            timers::set(owned ? timers::Kind::task_owned_lease : timers::Kind::task_lease,
-                        owned ? DatumGetInt64(row.value(Field::lease_owner)) : lease_epoch, until,
-                        lease_json(lease_epoch, {&prolonged, 1}));
-            return;
-        }
-        // The wait was the lease itself: no backoff on top. The epoch moves on, so that the late answer is refused.
-        std::optional<std::int64_t> again_at = next_attempt_at(row);
-        if (again_at) again_at = pg::now_us();
-        closed = fail_attempt(
-            row, lease_epoch + 1,
-            at_its_time ? "the lease ended without an answer" : "the session that had the lease is gone", again_at);
-        if (!closed) closed = closed_as(row);
-        closed->unknown = true;
+        if (is_leased_under(row, lease_epoch)) closed = end_lease_of(row, reason);
     });
     return closed;
+}
+
+Attended try_end_lease(core::TaskId task, std::int64_t lease_epoch, LeaseEnd reason,
+                       bool (*is_awaited)(const Purpose& purpose)) {
+    Attended found = Attended::done;
+    const std::array key{Int64GetDatum(task.value)};
+    (void)table().with_row(key, pg::RowLock::none, [&](pg::Row& row) {
+        if (!is_leased_under(row, lease_epoch)) return;
+        if (!was_prolonged(row, reason) && !next_attempt_at(row) && is_awaited(purpose_in(row))) {
+            found = Attended::awaited;
+        } else if (!row.lock_if_free()) {
+            found = Attended::busy;
+        } else {
+            (void)end_lease_of(row, reason);
+        }
+    });
+    return found;
 }
 
 Canceled cancel(core::TaskId task) {

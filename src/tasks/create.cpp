@@ -57,6 +57,7 @@ core::TaskId create(const NewTask& task) {
         row.set_null(Field::provider_key);
     }
     row.set(Field::lease_epoch, Int64GetDatum(0));
+    row.set(Field::in_doubt, BoolGetDatum(false));
     for (int field : {Field::lease_until, Field::lease_owner, Field::last_error, Field::result}) row.set_null(field);
     set_time(Field::created_at, now);
     set_time(Field::updated_at, now);
@@ -89,23 +90,49 @@ void make_ready(pg::Row& row, std::int64_t run_at, pg::RowValues& changes) {
     row.update(changes, ready_fields);
 }
 
+namespace {
+
+// Otherwise it was canceled, or replayed meanwhile.
+bool waits_for_its_time(const pg::Row& row) {
+    return status_of(row) == status_name::ready && row.is_null(Field::position);
+}
+
+void its_time_has_come(pg::Row& row) {
+    std::int64_t run_at = DatumGetTimestampTz(row.value(Field::run_at));
+    // The clock may have been set back since the timer fired; the time that was asked for has come all the same.
+    pg::RowValues changes;
+    changes.set(Field::attempt, row.value(Field::attempt));
+    changes.set(Field::lease_epoch, row.value(Field::lease_epoch));
+    changes.set(Field::in_doubt, row.value(Field::in_doubt));
+    if (row.is_null(Field::last_error)) {
+        changes.set_null(Field::last_error);
+    } else {
+        changes.set(Field::last_error, row.value(Field::last_error));
+    }
+    make_ready(row, std::min(run_at, pg::now_us()), changes);
+}
+
+}  // namespace
+
 void retry_due(core::TaskId task) {
     const std::array key{Int64GetDatum(task.value)};
-    // Gone, or not waiting any more: canceled, or replayed meanwhile.
     (void)table().with_row(key, pg::RowLock::for_update, [&](pg::Row& row) {
-        if (status_of(row) != status_name::ready || !row.is_null(Field::position)) return;
-        std::int64_t run_at = DatumGetTimestampTz(row.value(Field::run_at));
-        // The clock may have been set back since the timer fired; the time that was asked for has come all the same.
-        pg::RowValues changes;
-        changes.set(Field::attempt, row.value(Field::attempt));
-        changes.set(Field::lease_epoch, row.value(Field::lease_epoch));
-        if (row.is_null(Field::last_error)) {
-            changes.set_null(Field::last_error);
-        } else {
-            changes.set(Field::last_error, row.value(Field::last_error));
-        }
-        make_ready(row, std::min(run_at, pg::now_us()), changes);
+        if (waits_for_its_time(row)) its_time_has_come(row);
     });
+}
+
+Attended try_retry_due(core::TaskId task) {
+    Attended found = Attended::done;
+    const std::array key{Int64GetDatum(task.value)};
+    (void)table().with_row(key, pg::RowLock::none, [&](pg::Row& row) {
+        if (!waits_for_its_time(row)) return;
+        if (!row.lock_if_free()) {
+            found = Attended::busy;
+            return;
+        }
+        its_time_has_come(row);
+    });
+    return found;
 }
 
 bool replay(core::TaskId task) {
@@ -115,6 +142,7 @@ bool replay(core::TaskId task) {
         pg::RowValues changes;
         changes.set(Field::attempt, Int32GetDatum(0));
         changes.set(Field::lease_epoch, Int64GetDatum(epoch_of(row) + 1));  // answers to the old lease come too late
+        changes.set(Field::in_doubt, row.value(Field::in_doubt));
         changes.set_null(Field::last_error);
         make_ready(row, pg::now_us(), changes);
         replayed = true;

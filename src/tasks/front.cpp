@@ -6,6 +6,7 @@
 
 #include <array>
 
+#include "core/fingerprint.hpp"
 #include "pg/catalog.hpp"
 #include "pg/entry.hpp"
 #include "pg/memory.hpp"
@@ -95,10 +96,18 @@ void store(Front& front) {
     if (settled - front.stored < store_from || front.used_at - front.stored_at < store_every_us) return;
     std::initializer_list<pg::Parameter> row{
         {pg::text_datum(front.queue)}, {Int32GetDatum(front.priority)}, {Int64GetDatum(settled)}};
-    if (front.stored == 0) insert_front.run(pg::Access::writes, row);
+    front.stored_at = front.used_at;
+    if (front.stored == 0) {
+        // An INSERT would wait for another of the same row, until its transaction ends.
+        std::uint64_t name =
+            XXH3_64bits(front.queue.data(), front.queue.size()) + static_cast<std::uint64_t>(front.priority);
+        if (!pg::lock_name(pg::LockSpace::task_front, name, pg::LockStrength::exclusive, pg::LockDuration::transaction,
+                           false))
+            return;
+        insert_front.run(pg::Access::writes, row);
+    }
     update_front.run(pg::Access::writes, row);
     front.stored = settled;
-    front.stored_at = front.used_at;
 }
 
 }  // namespace oms::tasks

@@ -45,26 +45,30 @@ std::int64_t own_name(std::string_view queue) {
     return own;
 }
 
-Jsonb* lease_json(std::int64_t epoch, std::span<const Leased> taken) {
+Jsonb* timer_data_of(const Lease& lease) {
     pg::JsonWriter json;
     json.begin_object();
-    json.field("epoch", epoch);
+    json.field("epoch", lease.epoch);
     json.key("tasks");
     json.push(WJB_BEGIN_ARRAY, nullptr);
-    for (const Leased& task : taken) json.element(task.id.value);
+    for (core::TaskId task : lease.tasks) json.element(task.value);
     json.push(WJB_END_ARRAY, nullptr);
+    if (lease.end == LeaseEnd::with_its_session) json.field("session_is_gone", 1);
     json.end_object();
     return json.finish();
 }
 
 Lease lease_of_timer(const Jsonb* timer_data) {
-    // Written by lease_json() alone.
+    // Written by timer_data_of() alone.
     auto* object = const_cast<JsonbContainer*>(&timer_data->root);
     pg::Array<core::TaskId> tasks;
     pg::for_each_element(pg::member_of(object, "tasks").container(), [&](std::uint32_t, const pg::JsonMember& member) {
         tasks.push({pg::whole_number(member.value).value_or(0)});
     });
-    return {.epoch = pg::whole_number(pg::member_of(object, "epoch").value).value_or(0), .tasks = tasks.span()};
+    bool gone = pg::member_of(object, "session_is_gone").kind != pg::JsonKind::missing;
+    return {.epoch = pg::whole_number(pg::member_of(object, "epoch").value).value_or(0),
+            .tasks = tasks.span(),
+            .end = gone ? LeaseEnd::with_its_session : LeaseEnd::at_its_time};
 }
 
 std::span<const Lease> orphaned_leases(std::string_view queue) {
@@ -76,7 +80,9 @@ std::span<const Lease> orphaned_leases(std::string_view queue) {
         if (!is_gone(owner)) continue;
         // All its leases, also those on other queues: the session is gone for them as well.
         for (const timers::Due& timer : timers::take_of_subject(timers::Kind::task_owned_lease, owner)) {
-            leases.push(lease_of_timer(timer.data));
+            Lease lease = lease_of_timer(timer.data);
+            lease.end = LeaseEnd::with_its_session;
+            leases.push(lease);
         }
         delete_owner.run(pg::Access::writes, {{name}, {Int64GetDatum(owner)}});
     }

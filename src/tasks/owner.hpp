@@ -13,7 +13,4 @@ namespace oms::tasks {
 // The name under which this session leases tasks of the queue: a number whose lock it holds for as long as it lives.
 std::int64_t own_name(std::string_view queue);
 
-// What the timer of a lease carries.
-Jsonb* lease_json(std::int64_t epoch, std::span<const Leased> taken);
-
 }  // namespace oms::tasks

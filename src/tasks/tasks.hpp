@@ -75,9 +75,10 @@ struct Closed {
     core::TaskId task;
     std::int64_t step_id;  // 0: none
     bool succeeded;
-    bool dead;      // no further attempt will be made
-    bool refused;   // dead because the worker said that it never will succeed
-    bool unknown;   // nobody knows whether the work was done, or will be: the lease ended without an answer
+    bool dead;     // no further attempt will be made
+    bool refused;  // dead because the worker said that it never will succeed
+    bool
+        unknown;  // nobody knows whether the work was done, or will be: a lease ended without an answer, or the attempts are used up
     bool replayed;  // the same answer had been given before; nothing happened now
     Jsonb* result;
     std::string_view error;
@@ -106,23 +107,36 @@ std::int64_t heartbeat(core::TaskId task, std::int64_t lease_epoch, std::int64_t
 // What the timers of this room stand for. A task whose time to be tried again has come becomes ready.
 void retry_due(core::TaskId task);
 
-// A lease: the tasks that one claim took.
+enum class LeaseEnd : bool { at_its_time, with_its_session };
+
+// A lease: the tasks that one claim took, or some of them.
 struct Lease {
     std::int64_t epoch;
     std::span<const core::TaskId> tasks;
+    LeaseEnd end = LeaseEnd::at_its_time;
 };
-// The lease that a timer was set for.
+// The lease that a timer was set for; and what such a timer carries.
 Lease lease_of_timer(const Jsonb* timer_data);
+Jsonb* timer_data_of(const Lease& lease);
 // The leases on a queue whose sessions asked that they end with them, and are gone. They are handed out once.
 std::span<const Lease> orphaned_leases(std::string_view queue);
 
 // Says whether the task was under this lease a moment ago. Locks nothing: most leases whose timers fire were answered long before.
 bool may_be_leased(core::TaskId task, std::int64_t lease_epoch);
 
-enum class LeaseEnd : bool { at_its_time, with_its_session };
-// Ends the lease of one task, if it is still under it; one that was prolonged meanwhile keeps its lease until then. Answers what ended unanswered:
-// the task is dead, or ready again. Nothing: it was not under this lease any more, or still is.
+// Ends the lease of one task, if it is still under it; one that was prolonged meanwhile keeps its lease until then. Answers what was closed by it.
+// Nothing: the task is ready again, or it was not under this lease any more.
 std::optional<Closed> end_lease(core::TaskId task, std::int64_t lease_epoch, LeaseEnd reason);
+
+// The same for those who must neither wait nor bring news to anybody.
+enum class Attended : unsigned char {
+    done,     // or there was nothing to do
+    busy,     // somebody has the task just now; nothing was done
+    awaited,  // it was the last attempt, and somebody waits for the news; nothing was done
+};
+Attended try_retry_due(core::TaskId task);
+Attended try_end_lease(core::TaskId task, std::int64_t lease_epoch, LeaseEnd reason,
+                       bool (*is_awaited)(const Purpose& purpose));
 
 // A dead task becomes ready again with a fresh count of attempts; false when it is not dead. The caller records who and why.
 bool replay(core::TaskId task);

@@ -20,12 +20,13 @@ namespace oms::timers {
 
 namespace {
 
-enum Field : int { timer_id, kind, subject_id, due_at, data, failures, last_error };
+enum Field : int { timer_id, kind, subject_id, due_at, data, failures, last_error, failing_since };
 
 constexpr std::array columns{
-    pg::Column{"timer_id", INT8OID},         pg::Column{"kind", INT4OID},        pg::Column{"subject_id", INT8OID},
-    pg::Column{"due_at", TIMESTAMPTZOID},    pg::Column{"data", JSONBOID, true}, pg::Column{"failures", INT4OID},
-    pg::Column{"last_error", TEXTOID, true},
+    pg::Column{"timer_id", INT8OID},         pg::Column{"kind", INT4OID},
+    pg::Column{"subject_id", INT8OID},       pg::Column{"due_at", TIMESTAMPTZOID},
+    pg::Column{"data", JSONBOID, true},      pg::Column{"failures", INT4OID},
+    pg::Column{"last_error", TEXTOID, true}, pg::Column{"failing_since", TIMESTAMPTZOID, true},
 };
 constexpr std::array key_columns{static_cast<int>(Field::kind), static_cast<int>(Field::due_at),
                                  static_cast<int>(Field::timer_id)};
@@ -49,19 +50,21 @@ struct Front {
     std::int64_t since = 0;
     std::int64_t last_now = 0;
 };
-constexpr std::size_t kinds_max = 11;
+constexpr std::size_t kinds_max = 12;
 constinit std::array<Front, kinds_max> fronts{};
 constinit Oid timer_relation = InvalidOid;
 
 Datum kind_datum(Kind kind) { return Int32GetDatum(static_cast<std::int32_t>(kind)); }
 
 Due read(const pg::Row& row) {
-    return {.id = {DatumGetInt64(row.value(Field::timer_id))},
-            .kind = static_cast<Kind>(DatumGetInt32(row.value(Field::kind))),
-            .subject_id = DatumGetInt64(row.value(Field::subject_id)),
-            .due_at = DatumGetTimestampTz(row.value(Field::due_at)),
-            .data = row.is_null(Field::data) ? nullptr : DatumGetJsonbPCopy(row.value(Field::data)),
-            .failures = DatumGetInt32(row.value(Field::failures))};
+    return {
+        .id = {DatumGetInt64(row.value(Field::timer_id))},
+        .kind = static_cast<Kind>(DatumGetInt32(row.value(Field::kind))),
+        .subject_id = DatumGetInt64(row.value(Field::subject_id)),
+        .due_at = DatumGetTimestampTz(row.value(Field::due_at)),
+        .data = row.is_null(Field::data) ? nullptr : DatumGetJsonbPCopy(row.value(Field::data)),
+        .failures = DatumGetInt32(row.value(Field::failures)),
+        .failing_since = row.is_null(Field::failing_since) ? 0 : DatumGetTimestampTz(row.value(Field::failing_since))};
 }
 
 std::int64_t beginning() { return std::numeric_limits<std::int64_t>::min(); }
@@ -129,6 +132,11 @@ core::TimerId insert(const Due& due, std::string_view error) {
     } else {
         row.set(Field::last_error, pg::text_datum(error));
     }
+    if (due.failing_since == 0) {
+        row.set_null(Field::failing_since);
+    } else {
+        row.set(Field::failing_since, TimestampTzGetDatum(due.failing_since));
+    }
     timer_table.insert(row);
     ring_at_commit(due.due_at);
     return due.id;
@@ -143,14 +151,15 @@ core::TimerId set(Kind kind, std::int64_t subject_id, std::int64_t due_at, Jsonb
                    .subject_id = subject_id,
                    .due_at = std::max(due_at, pg::now_us()),
                    .data = data,
-                   .failures = 0},
+                   .failures = 0,
+                   .failing_since = 0},
                   {});
 }
 
 void set_again(const Due& due, std::string_view error) {
     pg::assign_transaction_id();
     Due again = due;
-    ++again.failures;
+    if (again.failures++ == 0) again.failing_since = due.due_at;
     std::uint64_t seed = static_cast<std::uint64_t>(due.id.value);
     again.due_at = pg::now_us() + core::backoff_ms(after_failure, again.failures, seed) * 1000;
     insert(again, error);

@@ -28,6 +28,7 @@ enum class Kind : std::int16_t {
     order_expiry = 8,
     reservation_expiry = 9,
     purge = 10,
+    lease_lost = 11,  // the end of a lease whose news somebody waits for; subject: the lease's epoch
 };
 
 struct Due {
@@ -35,8 +36,9 @@ struct Due {
     Kind kind;
     std::int64_t subject_id;
     std::int64_t due_at;
-    Jsonb* data;   // nullptr: none
-    int failures;  // how often what it stands for could not be done
+    Jsonb* data;                 // nullptr: none
+    int failures;                // how often what it stands for could not be done
+    std::int64_t failing_since;  // 0: it did not fail
 };
 static_assert(pg::JumpSafe<Due>);
 

@@ -15,7 +15,8 @@ constexpr Statement look = {
     "  pg_catalog.to_regprocedure('oms.topic_policies()') IS NOT NULL,"
     "  pg_catalog.to_regprocedure('oms.blocked_keys(text)') IS NOT NULL,"
     "  pg_catalog.to_regprocedure('oms.metrics()') IS NOT NULL,"
-    "  pg_catalog.to_regprocedure('oms.resume_reader(text, text)') IS NOT NULL"};
+    "  pg_catalog.to_regprocedure('oms.resume_reader(text, text)') IS NOT NULL,"
+    "  pg_catalog.to_regprocedure('oms.clock_disarm()') IS NOT NULL"};
 
 }  // namespace
 
@@ -25,7 +26,7 @@ Contract Contract::of(Connection& connection) {
     int column = 0;
     for (bool* offered :
          {&contract.reading, &contract.reads_by_bytes, &contract.parks, &contract.replays, &contract.receipts,
-          &contract.topic_policies, &contract.blocked_keys, &contract.metrics, &contract.bookmarks})
+          &contract.topic_policies, &contract.blocked_keys, &contract.metrics, &contract.bookmarks, &contract.timers})
         *offered = found.boolean(0, column++);
     return contract;
 }

@@ -9,6 +9,7 @@
 namespace oms::relay {
 
 using runtime::Clock;
+using runtime::Doorbell;
 
 namespace {
 

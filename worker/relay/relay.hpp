@@ -15,11 +15,11 @@
 #include <unordered_set>
 #include <vector>
 
-#include "relay/doorbell.hpp"
 #include "relay/key_gate.hpp"
 #include "relay/ports.hpp"
 #include "relay/transaction.hpp"
 #include "relay/window.hpp"
+#include "runtime/doorbell.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/status.hpp"
 #include "runtime/stop.hpp"
@@ -128,7 +128,7 @@ class Relay {
     std::vector<Receipt>& receipts_;
     World world_;
     const RelaySettings& settings_;
-    Doorbell bell_;
+    runtime::Doorbell bell_;
     KeyGate gate_;
     std::unordered_set<std::string> receipt_topics_;
 
