@@ -141,10 +141,9 @@ core::OrderId lock_order_of(const core::PaymentId& id) {
     return *order;
 }
 
-void lock_payment_of(std::string_view provider_key) {
+std::optional<core::OrderId> order_of_payment(std::string_view provider_key) {
     std::optional<core::OperationId> operation = operation_named(provider_key);
-    if (!operation) return;
-    if (std::optional<core::OrderId> order = payments::order_of(*operation)) orders::lock(*order);
+    return operation ? payments::order_of(*operation) : std::nullopt;
 }
 
 payments::Settled settle_payment(const core::OperationId& operation, payments::Outcome outcome, Jsonb* result,
