@@ -749,6 +749,7 @@ CREATE TABLE oms.payment_operation (
     step_id      bigint,
     task_id      bigint,
     reconciles   uuid,
+    reason       text,
     error        text,
     result       jsonb,
     requested_at timestamptz NOT NULL,
@@ -757,6 +758,7 @@ CREATE TABLE oms.payment_operation (
 ) PARTITION BY RANGE (created_at);
 COMMENT ON TABLE oms.payment_operation IS
     'What was asked of a payment provider: pending, then succeeded, failed or indeterminate. operation_id is the provider''s idempotency key.';
+COMMENT ON COLUMN oms.payment_operation.reason IS 'Why somebody asked for it; error is why it failed.';
 COMMENT ON COLUMN oms.payment_operation.task_id IS 'What asks the provider; NULL for what an operator did by other means.';
 CREATE INDEX payment_operation_payment ON oms.payment_operation (payment_id);
 CREATE TABLE oms.payment_operation_default PARTITION OF oms.payment_operation DEFAULT WITH (fillfactor = 80);

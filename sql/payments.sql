@@ -160,6 +160,11 @@ SELECT status FROM oms.void_payment(:'p2', 'the customer called', test.key());
 SELECT test.provider('yes');
 SELECT test.amounts(:'o');
 SELECT type, payload -> 'prev_paid_minor', payload -> 'paid_minor', payload ->> 'currency', payload ->> 'reason' FROM oms.order_timeline(:'o') WHERE seq > 3 ORDER BY seq;
+-- Why it was asked is kept with what came of it.
+SELECT test.equal(reason, 'the customer called', 'why it is void') FROM oms.payment WHERE payment_id = :'p2';
+SELECT test.equal((SELECT array_agg(payload ->> 'reason' ORDER BY id) FROM oms.event WHERE aggregate_id = :'p2' AND type LIKE 'payment.void%'), '{the customer called,the customer called}', 'and its events say so');
+SELECT test.equal((SELECT payload ->> 'reason' FROM oms.event WHERE aggregate_id = :'p' AND type = 'payment.refunded'), 'x', 'a refund''s, too');
+SELECT operation ->> 'kind', operation ->> 'reason' FROM jsonb_array_elements(oms.get_payment(:'p2') -> 'operations') operation;
 -- Nothing is held any more, though it is on its way: another payment takes the place.
 SELECT test.make_order('reserved') AS o \gset
 SELECT test.pay(:'o') AS p \gset
