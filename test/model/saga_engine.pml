@@ -314,7 +314,11 @@ inline arm()
 
 inline work_answered(i)
 {
+#ifdef USED_UP_TAKEN_FOR_FAILED
     unsure = outcome == SAID_UNKNOWN;
+#else
+    unsure = outcome == SAID_UNKNOWN || outcome == USED_UP;
+#endif
     again = outcome == SAID_RETRY;
 #ifdef UNKNOWN_TAKEN_FOR_FAILED
     unsure = false;

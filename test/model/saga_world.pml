@@ -62,20 +62,20 @@ end:
 #endif
             task[STEP].status = LEASED; task[STEP].attempt++; task[STEP].claimed = true
        }
-       /* does it, or finds it done; or says that it could not or would not, or that it does not know */
+       /* does it, or finds it done; when it has not been done, it may say so; it may not know, and it may fail in any case */
     :: d_step { IS_AT(DO) && world[STEP] != NEVER -> take_place(STEP); SELF.phase = HAS_DONE }
     :: atomic { answer(SELF.phase == HAS_DONE, SUCCEEDED) }
     :: atomic { answer(SELF.phase == HAS_DONE, SAID_UNKNOWN) }
     :: atomic { answer(IS_AT(DO), SAID_UNKNOWN) }
-    :: atomic { answer(IS_AT(DO), SAID_RETRY) }
+    :: atomic { answer(IS_AT(DO) && world[STEP] != EFFECT, SAID_RETRY) }
     :: atomic {                 /* to be tried again, of which the saga hears nothing, or not */
-            close(SELF.phase == WORKING, FAILED_NOW);
+            close(SELF.phase != IDLE, FAILED_NOW);
             if
             :: task[STEP].status == READY
             :: task[STEP].status == DEAD -> news!ANSWER, STEP, USED_UP
             fi
        }
-    :: atomic { answer(IS_AT(DO), REFUSED) }
+    :: atomic { answer(IS_AT(DO) && world[STEP] != EFFECT, REFUSED) }
 #ifdef ASKS
        /* asks whether it was done; when it was not, it will not be */
     :: atomic { answer(IS_AT(ASK) && world[STEP] == EFFECT, SUCCEEDED) }
