@@ -50,7 +50,7 @@ provide_kafka() {
         flock 8
         [ -f "$libs/complete" ] && [ "$libs/complete" -nt "$checkout/scripts/kafka/pom.xml" ] && exit
         rm -rf "$libs"
-        mvn -q -B -f "$checkout/scripts/kafka/pom.xml" dependency:copy-dependencies \
+        mvn -q -B -Dstyle.color=never -f "$checkout/scripts/kafka/pom.xml" dependency:copy-dependencies \
             -DoutputDirectory="$libs" -DincludeScope=runtime >&2
         touch "$libs/complete"
     ) || die "Kafka could not be fetched"
