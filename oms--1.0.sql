@@ -461,6 +461,7 @@ CREATE TABLE oms.task (
     lease_epoch  bigint NOT NULL,
     lease_until  timestamptz,
     lease_owner  bigint,
+    in_doubt     boolean NOT NULL DEFAULT false,
     last_error   text,
     result       jsonb,
     created_at   timestamptz NOT NULL,
@@ -744,10 +745,11 @@ CREATE TABLE oms.payment_operation (
     status       text COLLATE "C" NOT NULL,
     amount_minor bigint NOT NULL,
     currency     text COLLATE "C" NOT NULL,
-    queue        text COLLATE "C" NOT NULL,
+    queue        text COLLATE "C",
     step_id      bigint,
-    task_id      bigint NOT NULL,
+    task_id      bigint,
     reconciles   uuid,
+    reason       text,
     error        text,
     result       jsonb,
     requested_at timestamptz NOT NULL,
@@ -756,6 +758,8 @@ CREATE TABLE oms.payment_operation (
 ) PARTITION BY RANGE (created_at);
 COMMENT ON TABLE oms.payment_operation IS
     'What was asked of a payment provider: pending, then succeeded, failed or indeterminate. operation_id is the provider''s idempotency key.';
+COMMENT ON COLUMN oms.payment_operation.reason IS 'Why somebody asked for it; error is why it failed.';
+COMMENT ON COLUMN oms.payment_operation.task_id IS 'What asks the provider; NULL for what an operator did by other means.';
 CREATE INDEX payment_operation_payment ON oms.payment_operation (payment_id);
 CREATE TABLE oms.payment_operation_default PARTITION OF oms.payment_operation DEFAULT WITH (fillfactor = 80);
 
@@ -790,7 +794,7 @@ CREATE TABLE oms.ledger_entry (
     PRIMARY KEY (operation_id, line_no, created_at)
 ) PARTITION BY RANGE (created_at);
 COMMENT ON TABLE oms.ledger_entry IS
-    'Money that moved, in entries that add up to zero for each operation: "customer" gives to "provider:<name>", or gets back.';
+    'Money that moved, in entries that add up to zero for each operation: "customer" gives to "provider:<name>", or gets back, from there or "by_hand".';
 CREATE INDEX ledger_entry_order ON oms.ledger_entry (order_id);
 CREATE TABLE oms.ledger_entry_default PARTITION OF oms.ledger_entry DEFAULT;
 
@@ -1044,7 +1048,7 @@ CREATE FUNCTION oms.resume_saga(saga_id bigint, reason text, idempotency_key tex
     RETURNS oms.saga_state
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_resume_saga';
 COMMENT ON FUNCTION oms.resume_saga(bigint, text, text, boolean) IS
-    'Lets a parked saga try its failed compensations again; with by_hand they count as done by the one who says so. Audited.';
+    'Lets a parked saga try its failed compensations again; with by_hand they count as done by the one who says so, for order_fulfilment on the payments as well. Audited.';
 
 -- Stock and payments.
 
@@ -1150,6 +1154,9 @@ COMMENT ON FUNCTION oms.fulfilment_capture(jsonb) IS 'Step: begins the capture.'
 CREATE FUNCTION oms.fulfilment_return_money(context jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_fulfilment_return_money';
 COMMENT ON FUNCTION oms.fulfilment_return_money(jsonb) IS 'Undoes a payment: voids or refunds what is held, one payment at a time.';
+CREATE FUNCTION oms.fulfilment_money_returned(context jsonb) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_fulfilment_money_returned';
+COMMENT ON FUNCTION oms.fulfilment_money_returned(jsonb) IS 'Undone by hand: what the order''s payments hold is recorded as returned by an operator.';
 CREATE FUNCTION oms.fulfilment_pay(context jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_fulfilment_pay';
 COMMENT ON FUNCTION oms.fulfilment_pay(jsonb) IS 'Step: the order is paid.';
@@ -1162,7 +1169,7 @@ COMMENT ON FUNCTION oms.fulfilment_close(jsonb) IS 'Step: lets the order go.';
 
 INSERT INTO oms.saga_definition (name, version, definition, owner, builtin) VALUES ('order_fulfilment', 1, '
 {"subject": "order", "description": "reserve, pay, confirm; and back", "deadline_ms": 2592000000, "steps": [
-    {"name": "open", "kind": "sql", "function": "oms.fulfilment_open", "compensation": {"function": "oms.fulfilment_cancel"}},
+    {"name": "open", "kind": "sql", "function": "oms.fulfilment_open", "compensation": {"function": "oms.fulfilment_cancel", "by_hand": "oms.fulfilment_close"}},
     {"name": "checks", "kind": "conditional", "when": "$.policy.checks.size() > 0", "steps": [
         {"name": "all_checks", "kind": "parallel", "steps": [
             {"name": "if_credit", "kind": "conditional", "when": "exists($.policy.checks[*] ? (@ == \"credit\"))", "steps": [
@@ -1179,11 +1186,11 @@ INSERT INTO oms.saga_definition (name, version, definition, owner, builtin) VALU
     {"name": "if_large", "kind": "conditional", "when": "$.total_minor > $.policy.verify_above_minor", "steps": [
         {"name": "verify", "kind": "task", "queue": "checks", "task": "order.verify", "deadline_ms": 86400000, "compensation": null}
     ]},
-    {"name": "reserve", "kind": "sql", "function": "oms.fulfilment_reserve", "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"function": "oms.fulfilment_cancel"}},
-    {"name": "authorize", "kind": "task", "begin": "oms.fulfilment_authorize", "deadline_ms": 30000, "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"begin": "oms.fulfilment_return_money", "barrier": true, "deadline_ms": 30000}},
+    {"name": "reserve", "kind": "sql", "function": "oms.fulfilment_reserve", "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"function": "oms.fulfilment_cancel", "by_hand": "oms.fulfilment_close"}},
+    {"name": "authorize", "kind": "task", "begin": "oms.fulfilment_authorize", "deadline_ms": 30000, "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"begin": "oms.fulfilment_return_money", "by_hand": "oms.fulfilment_money_returned", "barrier": true, "deadline_ms": 30000}},
     {"name": "if_capture", "kind": "conditional", "when": "$.policy.auth_only != true", "steps": [
         {"name": "capture_delay", "kind": "timer", "delay_path": "$.policy.capture_delay_ms"},
-        {"name": "capture", "kind": "task", "begin": "oms.fulfilment_capture", "deadline_ms": 30000, "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"begin": "oms.fulfilment_return_money", "barrier": true, "deadline_ms": 30000}}
+        {"name": "capture", "kind": "task", "begin": "oms.fulfilment_capture", "deadline_ms": 30000, "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"begin": "oms.fulfilment_return_money", "by_hand": "oms.fulfilment_money_returned", "barrier": true, "deadline_ms": 30000}}
     ]},
     {"name": "pay", "kind": "sql", "function": "oms.fulfilment_pay", "compensation": null},
     {"name": "confirm", "kind": "sql", "function": "oms.fulfilment_confirm", "compensation": null},
@@ -1292,7 +1299,11 @@ CREATE VIEW oms.stuck AS
 SELECT 'saga'::text AS what, s.saga_id::text AS id, s.definition, s.key, s.updated_at AS since,
        s.waits_for || coalesce(': ' || (SELECT string_agg(format('%s (%s)', t.name, t.error), ', ' ORDER BY t.completion DESC)
            FROM oms.saga_step t WHERE t.step_id BETWEEN s.saga_id << 14 AND (s.saga_id << 14) + 16383 AND t.status = 'compensation_failed'), '') AS why,
-       'repair the cause, then SELECT * FROM oms.resume_saga(' || s.saga_id || ', reason, key); with by_hand => true if it was undone by hand' AS what_to_do
+       format('repair the cause, then SELECT * FROM oms.resume_saga(%s, reason, key); with by_hand => true if %s', s.saga_id,
+           CASE WHEN s.definition = 'order_fulfilment' AND EXISTS (SELECT FROM oms.saga_step t WHERE t.step_id BETWEEN s.saga_id << 14 AND (s.saga_id << 14) + 16383
+                   AND t.status = 'compensation_failed' AND t.name IN ('authorize', 'capture'))
+               THEN 'all that its payments hold went back by other means: that is recorded on them, and the provider is not asked again'
+               ELSE 'it was undone by hand' END) AS what_to_do
 FROM oms.saga s WHERE s.status = 'parked'
 UNION ALL
 SELECT 'saga', s.saga_id::text, s.definition, s.key, s.wake_at,
@@ -1604,6 +1615,7 @@ INSERT INTO oms.api VALUES
     ('fulfilment_authorize(jsonb)', 'owner'),
     ('fulfilment_capture(jsonb)', 'owner'),
     ('fulfilment_return_money(jsonb)', 'owner'),
+    ('fulfilment_money_returned(jsonb)', 'owner'),
     ('fulfilment_pay(jsonb)', 'owner'),
     ('fulfilment_confirm(jsonb)', 'owner'),
     ('fulfilment_close(jsonb)', 'owner');

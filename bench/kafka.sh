@@ -138,9 +138,3 @@ clock_stop() {
     wait "$clock" && [ "$word" = measured ] || die 'not all messages arrived'
     clock=
 }
-
-# Autovacuum as PostgreSQL has it: rivals that leave dead rows behind need it.
-autovacuum() {
-    ask "ALTER SYSTEM SET autovacuum = $1"
-    ask 'SELECT pg_reload_conf()' >/dev/null
-}

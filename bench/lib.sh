@@ -36,6 +36,12 @@ ask() {
     psql -X -q -A -t -v ON_ERROR_STOP=1 -c "$1"
 }
 
+# Autovacuum as PostgreSQL has it: rivals that leave dead rows behind need it.
+autovacuum() {
+    ask "ALTER SYSTEM SET autovacuum = $1"
+    ask 'SELECT pg_reload_conf()' >/dev/null
+}
+
 # Every measured stretch starts here: the same rows in all tables, and every page's next change a first one since a checkpoint.
 restore() {
     ask 'CALL bench.restore()'

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Measures oms and its rivals in one run, side by side, on a private server, and prints tables: medians of several rounds, with the spread.
 #
-#   bench/run.sh                     all measurements, about forty minutes
+#   bench/run.sh                     all measurements, about an hour
 #   bench/run.sh clients latency     some of them: micro in_backend transitions batch clients memory pages, and with Apache Kafka (scripts/broker.sh)
-#                                    drain latency listening worker_memory held_snapshot
+#                                    drain latency listening worker_memory held_snapshot; tasks and sagas: tasks waiting whole_order
 #   bench/run.sh --write [...]       writes the tables into bench/README.md as well
 #
 # Environment: BENCH_FULL=1 (tables of 10 million orders, a million calls through libpq, drains of a million and five million events, ten minutes of
 # outage, a snapshot held for five: two hours and 30 GB more), BENCH_ROUNDS, BENCH_SECONDS (of one pgbench run; of one run of `latency` a third),
 # BENCH_ORDERS (of one stretch in a backend), BENCH_FILL (orders in the tables before it), BENCH_EVENTS (to drain), BENCH_LONG (seconds of the outage
-# and of the held snapshot), BENCH_KEEP=1 (keep server and broker).
+# and of the held snapshot), BENCH_TASKS (pending, of which there are ten times as many in the long queue), BENCH_WAITING (sagas), BENCH_KEEP=1 (keep server and broker).
 # The extension has to be installed: `make bench` does that first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -18,7 +18,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=bench/lib.sh
 . bench/lib.sh
 
-all=(micro in_backend transitions batch clients memory pages drain latency listening worker_memory held_snapshot)
+all=(micro in_backend transitions batch clients memory pages drain latency listening worker_memory held_snapshot tasks waiting whole_order)
 write=
 wanted=()
 for argument in "$@"; do
@@ -82,7 +82,7 @@ for bench in "${wanted[@]}"; do
 done
 
 settings=()
-for name in BENCH_FULL BENCH_ROUNDS BENCH_SECONDS BENCH_ORDERS BENCH_FILL BENCH_EVENTS BENCH_LONG; do
+for name in BENCH_FULL BENCH_ROUNDS BENCH_SECONDS BENCH_ORDERS BENCH_FILL BENCH_EVENTS BENCH_LONG BENCH_TASKS BENCH_WAITING; do
     if [ -n "${!name:-}" ]; then settings+=("$name=${!name}"); fi
 done
 server=$(ask 'SELECT current_setting($$server_version$$)')

@@ -46,18 +46,32 @@ def work_off(cursor, queue, batch):
     return len(tasks)
 
 
-def sleep_until_rung(connection, cursor, queue, batch):
+def sleep_until_rung(connection, cursor, queue, work, sleep_max_s):
     """Arms the queue's bell, looks once more, and only then sleeps: what was committed before is seen, what is committed later rings."""
     cursor.execute("SELECT oms.tasks_arm(%s)", (queue,))
     if not cursor.fetchone()[0]:
         return  # somebody is committing tasks right now
     try:
-        if work_off(cursor, queue, batch) == 0:
-            select.select([connection], [], [], SLEEP_MAX_S)
+        if work(cursor) == 0:
+            select.select([connection], [], [], sleep_max_s)
     finally:
         cursor.execute("SELECT oms.tasks_disarm(%s)", (queue,))
     connection.poll()
     connection.notifies.clear()
+
+
+def serve(queue, work, until_empty=False, sleep_max_s=SLEEP_MAX_S):
+    """Calls work(cursor) as long as it finds tasks, and sleeps in between."""
+    connection = psycopg2.connect("")
+    connection.autocommit = True  # each claim and each answer is a transaction of its own
+    cursor = connection.cursor()
+    cursor.execute("LISTEN oms_tasks")
+    while True:
+        if work(cursor) > 0:
+            continue
+        if until_empty:
+            return
+        sleep_until_rung(connection, cursor, queue, work, sleep_max_s)
 
 
 def main():
@@ -66,17 +80,7 @@ def main():
     arguments.add_argument("--batch", type=int, default=10)
     arguments.add_argument("--until-empty", action="store_true", help="end when there is nothing to do")
     given = arguments.parse_args()
-
-    connection = psycopg2.connect("")
-    connection.autocommit = True  # each claim and each answer is a transaction of its own
-    cursor = connection.cursor()
-    cursor.execute("LISTEN oms_tasks")
-    while True:
-        if work_off(cursor, given.queue, given.batch) > 0:
-            continue
-        if given.until_empty:
-            return
-        sleep_until_rung(connection, cursor, given.queue, given.batch)
+    serve(given.queue, lambda cursor: work_off(cursor, given.queue, given.batch), given.until_empty)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ provide_kafka() {
         flock 8
         [ -f "$libs/complete" ] && [ "$libs/complete" -nt "$checkout/scripts/kafka/pom.xml" ] && exit
         rm -rf "$libs"
-        mvn -q -B -f "$checkout/scripts/kafka/pom.xml" dependency:copy-dependencies \
+        mvn -q -B -Dstyle.color=never -f "$checkout/scripts/kafka/pom.xml" dependency:copy-dependencies \
             -DoutputDirectory="$libs" -DincludeScope=runtime >&2
         touch "$libs/complete"
     ) || die "Kafka could not be fetched"
@@ -168,8 +168,9 @@ start_node() {
 # An open port is not enough: a node that is not RUNNING is none that a topic can be placed on.
 wait_for_node() {
     local node=$1 deadline=$((SECONDS + start_timeout_s))
-    until grep -q 'from RECOVERY to RUNNING' "$home/$node/log"; do
-        running "$node" || die "node $node ended; the end of its log: $(tail -n 20 "$home/$node/log")"
+    # Not running(): on a busy machine a process that was just started may not be java yet.
+    until grep -qs 'from RECOVERY to RUNNING' "$home/$node/log"; do
+        kill -0 "$(cat "$home/$node/pid")" 2>/dev/null || die "node $node ended; the end of its log: $(tail -n 20 "$home/$node/log")"
         [ "$SECONDS" -lt "$deadline" ] || die "node $node is not there after $start_timeout_s s; see $home/$node/log"
         sleep 0.1
     done

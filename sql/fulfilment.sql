@@ -121,6 +121,39 @@ SELECT (oms.set_fulfilment_policy('{"stock": true}') ->> 'stock');
 SELECT test.fails(format('SELECT oms.pay_order(%L, test.key(), ''{"auth": true}'')', :'o'), 'OM001', 'an unknown member');
 SELECT test.fails(format('SELECT oms.pay_order(%L, test.key(), ''{"auth_only": "yes"}'')', :'o'), 'OM001', 'a member of the wrong type');
 SELECT test.fails(format('SELECT oms.pay_order(%L, test.key(), ''[]'')', :'o'), 'OM001', 'a policy that is no object');
+SELECT count(*) AS sagas FROM oms.saga \gset
+CREATE FUNCTION ff.refused(policy jsonb, what text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM test.fails(format('SELECT oms.pay_order(%L, test.key(), %L)', test.make_order(), policy), 'OM001', 'an order with ' || what);
+    RETURN test.fails(format('SELECT oms.set_fulfilment_policy(%L)', policy), 'OM001', what);
+END $$;
+SELECT ff.refused(policy::jsonb, what) FROM (VALUES
+    ('{"checks": ["credit", "cerdit"]}', 'a check that is none'),
+    ('{"checks": [1]}', 'a check that is a number'),
+    ('{"checks": [["credit"]]}', 'a list of lists'),
+    ('{"queue": ""}', 'a queue without a name'),
+    (format('{"queue": "%s"}', repeat('q', 101)), 'a queue with too long a name'),
+    ('{"provider": ""}', 'a provider without a name'),
+    (format('{"provider": "%s"}', repeat('p', 61)), 'a provider with too long a name'),
+    ('{"capture_delay_ms": -1}', 'a delay into the past'),
+    ('{"capture_delay_ms": 1.5}', 'half a millisecond'),
+    ('{"capture_delay_ms": 2419200001}', 'more than the saga has'),
+    ('{"capture_delay_ms": 1e30}', 'a number beyond all time'),
+    ('{"capture_delay_ms": null}', 'no number'),
+    ('{"verify_above_minor": -1}', 'an amount below nothing'),
+    ('{"verify_above_minor": 0.5}', 'half a minor unit'),
+    ('{"verify_above_minor": 9223372036854775808}', 'an amount beyond all orders')) bad (policy, what);
+SELECT message, detail, hint FROM test.outcome($$SELECT oms.set_fulfilment_policy('{"checks": ["cerdit"]}')$$);
+SELECT message, detail, hint FROM test.outcome($$SELECT oms.set_fulfilment_policy('{"capture_delay_ms": -1}')$$);
+SELECT message, detail, hint FROM test.outcome($$SELECT oms.set_fulfilment_policy('{"provider": ""}')$$);
+-- The ends of the ranges are in them.
+SELECT test.equal(oms.set_fulfilment_policy(jsonb_build_object('checks', '[]'::jsonb, 'capture_delay_ms', 2419200000, 'verify_above_minor', 9223372036854775807, 'queue', repeat('q', 100), 'provider', repeat('p', 60))) - '{auth_only,stock,shipping}'::text[],
+    jsonb_build_object('checks', '[]'::jsonb, 'capture_delay_ms', 2419200000, 'verify_above_minor', 9223372036854775807, 'queue', repeat('q', 100), 'provider', repeat('p', 60)), 'limits');
+SELECT oms.set_fulfilment_policy('{"capture_delay_ms": 0, "verify_above_minor": null, "queue": "ff-payments", "provider": "default"}') ->> 'queue';
+SELECT test.fails(format('SELECT oms.pay_order(%L, test.key(), method => %L)', test.make_order(), method), 'OM001', 'a method that is ' || method)
+FROM unnest(ARRAY['[1]', '1', 'true', 'null', '"tok_1"']) method;
+SELECT test.fails(format('SELECT oms.pay_order(%L, test.key(), method => %L)', test.make_order(), jsonb_build_object('token', repeat('x', 16384))), 'OM001', 'a method that is a document');
+SELECT test.equal((SELECT count(*) FROM oms.saga), :sagas, 'nothing was begun');
 SELECT test.fails(format('SELECT oms.pay_order(%L, test.key())', test.make_order('canceled')), 'OM003', 'a canceled order');
 SELECT test.fails('SELECT oms.pay_order(''00000000-0000-0000-0000-000000000000'', test.key())', 'OM002', 'no order');
 SELECT test.fails(format('SELECT oms.pay_order(%L)', :'o'), 'OM007', 'no key');
@@ -159,6 +192,33 @@ SELECT ff.answer('ff-payments');
 SELECT status, pending_action FROM oms.cancel_order(:'s', 'never came', test.key());
 SELECT payload -> 'amount_minor' FROM oms.task WHERE queue = 'ff-payments' AND status = 'ready';
 SELECT ff.answer('ff-payments'), ff.state(:'s');
+
+-- Commands by hand go by the policy that is in force for the order: what it was paid with; for another one what the shop has set; else the defaults.
+CREATE FUNCTION ff.asked(id uuid) RETURNS text LANGUAGE sql BEGIN ATOMIC
+    SELECT string_agg(concat_ws(' ', kind, queue, payload ->> 'provider'), ', ' ORDER BY task_id) FROM oms.task WHERE kind LIKE 'payment.%' AND payload ->> 'order_id' = id::text AND status = 'ready'; END;
+CREATE FUNCTION ff.payment_of(id uuid) RETURNS uuid LANGUAGE sql BEGIN ATOMIC SELECT payment_id FROM oms.payment WHERE order_id = id; END;
+SELECT ff.pay('{"queue": "ff-other", "provider": "acme"}') AS u \gset
+SELECT ff.answer('ff-other'), ff.answer('ff-other'), ff.state(:'u');
+SELECT status FROM oms.refund_order(:'u', 100, 'late', test.key());
+SELECT status FROM oms.refund_payment(ff.payment_of(:'u'), 100, 'late', test.key());
+SELECT ff.asked(:'u');
+SELECT ff.answer('ff-other'), ff.answer('ff-other'), ff.state(:'u');
+SELECT ff.make_order() AS v \gset
+SELECT status FROM oms.authorize_payment(:'v', idempotency_key => test.key());
+SELECT oms.set_fulfilment_policy('{"provider": "shop-bank"}') ->> 'provider';
+SELECT ff.asked(:'v'), ff.answer('ff-payments');
+SELECT status FROM oms.capture_payment(ff.payment_of(:'v'), delay => interval '1 hour', idempotency_key => test.key());
+SELECT status FROM oms.void_payment(ff.payment_of(:'v'), idempotency_key => test.key());
+SELECT ff.asked(:'v'), ff.answer('ff-payments');
+SELECT ff.make_order() AS w \gset
+SELECT status FROM oms.authorize_payment(:'w', 2000, idempotency_key => 'ff-w');
+SELECT status FROM oms.authorize_payment(:'w', 500, idempotency_key => test.key(), provider => 'acme');
+SELECT ff.asked(:'w'), ff.answer('ff-payments'), ff.answer('ff-payments');
+SELECT status FROM oms.capture_payment((SELECT payment_id FROM oms.payment WHERE order_id = :'w' AND provider = 'acme'), idempotency_key => test.key());
+-- The same request is the same one, whatever the shop has set meanwhile.
+SELECT oms.set_fulfilment_policy('{"provider": "default"}') ->> 'provider';
+SELECT status, replayed FROM oms.authorize_payment(:'w', 2000, idempotency_key => 'ff-w');
+SELECT ff.asked(:'w'), ff.answer('ff-payments');
 
 -- The provider is dead when the money has to go back: the goods stay, the saga says so, and the operator lets it go on.
 SELECT ff.pay() AS t \gset

@@ -22,6 +22,9 @@ BEGIN
 END $$;
 CALL pg_temp.wait_for_quiet();
 
+-- Room that a vacuum has found in old pages would be used first.
+VACUUM FULL oms.orders_default;
+
 -- The orders: by the thousand and one by one, on fresh pages.
 CREATE TEMP TABLE fresh AS SELECT pg_relation_size('oms.orders_default') / current_setting('block_size')::int AS page;
 CREATE TEMP TABLE made AS SELECT row_number() OVER () AS nth, order_id FROM oms.create_orders((SELECT jsonb_agg(jsonb_build_object('customer_id', 'customer-' || n % 50, 'currency', 'EUR',

@@ -1,18 +1,11 @@
 # shellcheck shell=bash
 # shellcheck source=bench/kafka.sh
 . bench/kafka.sh
+# shellcheck source=bench/rivals.sh
+. bench/rivals.sh
 # Events a second from the log to Apache Kafka: oms-worker, pgmq (read and delete), a poller with SKIP LOCKED that updates a status column; and what
 # bounds them, COPY of the same rows to nowhere and a bare producer. The clock is at the broker: it looks at where the topic ends, for everybody. The
 # rivals take batches of 100, as such relays are usually set, and of 1,000, as the worker does.
-provide_pgmq() {
-    local place=$run_dir/bench-pgmq
-    pgmq_sql=$place/pgmq/sql/pgmq.sql
-    [ ! -s "$pgmq_sql" ] || return 0
-    mkdir -p "$place"
-    python3 -m pip download -q --no-deps --only-binary=:all: --require-hashes -r bench/pgmq.txt -d "$place" >&2 &&
-        python3 -m zipfile -e "$place"/pgmq-*.whl "$place"
-}
-
 measure() {
     local before after backend
     case $1 in

@@ -23,7 +23,4 @@ std::optional<saga::State> fulfilment_of(const core::OrderId& id);
 // operation_in_progress: the saga has the order, so that it cannot `verb` now.
 [[noreturn]] void raise_busy(const core::OrderId& id, const char* verb, const saga::State& saga, const char* hint);
 
-// The queue of the payments' tasks, as the shop has set it; empty: the default one.
-std::string_view payment_queue();
-
 }  // namespace oms::api

@@ -22,6 +22,7 @@ struct Context {
     JsonbContainer* data;
     JsonbContainer* policy;  // nullptr: none
     std::string_view failure;
+    std::string_view reason;  // an operator's, where one asks; empty: none
 };
 
 JsonbContainer* object_member(JsonbContainer* object, std::string_view name) {
@@ -42,6 +43,7 @@ Context context_of(const pg::Call& call) {
     context.step_id = pg::number_member(root, "step_id");
     context.deadline_ms = pg::number_member(root, "deadline_ms");
     context.failure = pg::text_member(root, "failure");
+    context.reason = pg::text_member(root, "reason");
     context.data = object_member(root, "data");
     if (context.data != nullptr) context.policy = object_member(context.data, "policy");
     return context;
@@ -200,9 +202,7 @@ OMS_FUNCTION(oms_fulfilment_return_money) {
     pg::Call call{fcinfo};
     Context context = context_of(call);
     for (const payments::Payment& payment : payments::of_order(context.order.id)) {
-        if (payment.busy() || payment.status == "indeterminate" || payment.refund_pending_minor > 0) {
-            return say("$later", "a payment's outcome is not known yet");
-        }
+        if (!payment.settled()) return say("$later", "a payment's outcome is not known yet");
         if (payment.status == "authorized" || payment.status == "capture_failed") {
             return began(payments::void_payment(payment.id, context.failure, work_of(context)).task);
         }
@@ -213,10 +213,30 @@ OMS_FUNCTION(oms_fulfilment_return_money) {
     return call.null();
 }
 
+// The operator's word that the money is back: it counts for the payments as well, so that no step asks the provider for it again.
+OMS_FUNCTION(oms_fulfilment_money_returned) {
+    pg::Call call{fcinfo};
+    Context context = context_of(call);
+    for (const payments::Payment& payment : payments::of_order(context.order.id)) {
+        if (!payment.settled()) {
+            return say("$fail", pg::format("payment %s is %s, and the provider has not answered what it was asked last",
+                                           payments::id_text(payment.id.value).data(), pg::c_string(payment.status)));
+        }
+        if (is_held(payment)) payments::return_by_hand(payment.id, context.reason);
+    }
+    return call.null();
+}
+
 OMS_FUNCTION(oms_fulfilment_pay) {
     pg::Call call{fcinfo};
     Context context = context_of(call);
     if (context.order.status == core::order_status::paid) return call.null();
+    // Somebody else captured a part while the saga waited for its time to do it.
+    const payments::Sums sums = payments::sums_of(context.order.id);
+    if (sums.payments > 0 && sums.secured_minor < context.order.total_minor) {
+        return say("$fail", pg::format("the payments hold " INT64_FORMAT " of " INT64_FORMAT, sums.secured_minor,
+                                       context.order.total_minor));
+    }
     return advance(call, context, core::order_action::pay, take);
 }
 

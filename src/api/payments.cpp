@@ -1,6 +1,8 @@
 // The payment commands. Each begins an operation and answers at once: what the provider says comes later, by settle_payment.cpp.
 #include <algorithm>
 
+#include "api/fulfilment_policy.hpp"
+#include "api/payment_request.hpp"
 #include "api/request.hpp"
 #include "api/settle_payment.hpp"
 #include "payments/payments.hpp"
@@ -13,28 +15,7 @@
 namespace oms::api {
 namespace {
 
-constexpr std::size_t provider_bytes_max = 60;
-constexpr std::size_t method_bytes_max = 16 * 1024;
-
 payments::State state_of(const payments::Begun& begun) { return {begun.payment, begun.operation}; }
-
-std::string_view checked_provider(const pg::Call& call, int position) {
-    if (call.is_null(position)) return payments::default_provider;
-    return required_bounded_text(call, position, "provider", provider_bytes_max);
-}
-
-Jsonb* checked_method(const pg::Call& call, int position) {
-    Jsonb* method = call.jsonb(position);
-    if (method == nullptr) return nullptr;
-    if (pg::kind_of(method) == pg::JsonKind::object && VARSIZE(method) <= method_bytes_max) return method;
-    pg::raise(
-        pg::Error::invalid_argument,
-        {.message = "method is not a small object",
-         .detail = pg::format("It is %s of %u bytes.", pg::kind_name(pg::kind_of(method)), VARSIZE(method)),
-         .hint = pg::format("Pass an object of at most %zu bytes with what the provider needs: a token, never a card "
-                            "number.",
-                            method_bytes_max)});
-}
 
 // What may still be asked for, of an order that may be paid for; raises otherwise.
 std::int64_t amount_to_authorize(const orders::Order& order, std::optional<std::int64_t> amount) {
@@ -71,6 +52,9 @@ std::int64_t due_after(std::optional<std::int64_t> delay_us) {
                                             .hint = "Leave it out to capture at once."});
 }
 
+// Locks the payment's order, and says how its operations are carried out.
+payments::Work work_for(const core::PaymentId& id) { return payment_policy(lock_order_of(id)).work; }
+
 core::PaymentId required_payment(const pg::Call& call, int position) {
     return {call.required_uuid(position, "payment_id")};
 }
@@ -82,18 +66,19 @@ OMS_FUNCTION(oms_authorize_payment) {
     pg::Call call{fcinfo};
     core::OrderId id = call.required_uuid(order_id, "order_id");
     std::optional<std::int64_t> amount = call.bigint(amount_minor);
-    std::string_view whom = checked_provider(call, provider);
+    std::optional<std::string_view> whom = checked_provider(call, provider);
     Jsonb* how = checked_method(call, method);
     RequestFingerprint request{"authorize_payment"};
     request.add(id).add(amount).add(whom).add(how);
     return run_command(call, idempotency_key, "authorize_payment", request, payments::decode, [&] {
         orders::Order order = orders::lock(id);
+        const PaymentPolicy policy = payment_policy(id);
         return state_of(payments::authorize({.order_id = id,
                                              .currency = order.currency,
                                              .amount_minor = amount_to_authorize(order, amount),
-                                             .provider = whom,
+                                             .provider = whom.value_or(policy.provider),
                                              .method = how},
-                                            {}));
+                                            policy.work));
     });
 }
 
@@ -107,7 +92,7 @@ OMS_FUNCTION(oms_capture_payment) {
     RequestFingerprint request{"capture_payment"};
     request.add(id.value).add(amount).add(after);
     return run_command(call, idempotency_key, "capture_payment", request, payments::decode, [&] {
-        return state_of(payments::capture(lock_order_of(id), amount, due_at, {}, call.integer(expected_version)));
+        return state_of(payments::capture(id, amount, due_at, work_for(id), call.integer(expected_version)));
     });
 }
 
@@ -119,7 +104,7 @@ OMS_FUNCTION(oms_void_payment) {
     RequestFingerprint request{"void_payment"};
     request.add(id.value).add(call.text(reason));
     return run_command(call, idempotency_key, "void_payment", request, payments::decode, [&] {
-        return state_of(payments::void_payment(lock_order_of(id), why, {}, call.integer(expected_version)));
+        return state_of(payments::void_payment(id, why, work_for(id), call.integer(expected_version)));
     });
 }
 
@@ -132,7 +117,7 @@ OMS_FUNCTION(oms_refund_payment) {
     RequestFingerprint request{"refund_payment"};
     request.add(id.value).add(amount).add(call.text(reason));
     return run_command(call, idempotency_key, "refund_payment", request, payments::decode, [&] {
-        return state_of(payments::refund(lock_order_of(id), amount, why, {}, call.integer(expected_version)));
+        return state_of(payments::refund(id, amount, why, work_for(id), call.integer(expected_version)));
     });
 }
 

@@ -28,22 +28,12 @@ struct Place {
                                             .hint = item_form});
 }
 
-const char* shown(const pg::JsonMember& member) {
-    if (member.kind == pg::JsonKind::text) return pg::format("the string %s", pg::quoted(member.text()));
-    if (member.kind == pg::JsonKind::number) {
-        const char* digits =
-            DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(member.value.val.numeric)));
-        return pg::format("the number %.80s", digits);
-    }
-    return pg::kind_name(member.kind);
-}
-
 std::int64_t whole_number(const Place& place, const char* name, const pg::JsonMember& member, std::int64_t least) {
-    if (member.kind != pg::JsonKind::number) raise_member(place, name, "is not a number", shown(member));
+    if (member.kind != pg::JsonKind::number) raise_member(place, name, "is not a number", pg::shown(member));
     std::optional<std::int64_t> number = pg::whole_number(member.value);
-    if (!number) raise_member(place, name, "is not a whole number in the range of bigint", shown(member));
+    if (!number) raise_member(place, name, "is not a whole number in the range of bigint", pg::shown(member));
     if (*number < least)
-        raise_member(place, name, least > 0 ? "must be at least 1" : "must not be negative", shown(member));
+        raise_member(place, name, least > 0 ? "must be at least 1" : "must not be negative", pg::shown(member));
     return *number;
 }
 
@@ -62,7 +52,7 @@ Jsonb* further_members(JsonbContainer* object) {
 
 void check_currency(const Place& place, const pg::JsonMember& member, std::string_view currency) {
     if (member.kind == pg::JsonKind::missing) return;
-    if (member.kind != pg::JsonKind::text) raise_member(place, "currency", "is not a string", shown(member));
+    if (member.kind != pg::JsonKind::text) raise_member(place, "currency", "is not a string", pg::shown(member));
     if (member.text() == currency) return;
     pg::raise(
         pg::Error::currency_mismatch,
@@ -76,16 +66,16 @@ Item parse_item(const Place& place, const pg::JsonMember& element, std::string_v
         pg::raise(pg::Error::invalid_argument,
                   {.message = pg::format("%.*s[%zu] is not an object", static_cast<int>(place.where.size()),
                                          place.where.data(), place.index),
-                   .detail = pg::format("It is %s.", shown(element)),
+                   .detail = pg::format("It is %s.", pg::shown(element)),
                    .hint = item_form});
     }
     JsonbContainer* object = element.container();
     pg::JsonMember sku = pg::member_of(object, "sku");
     pg::JsonMember qty = pg::member_of(object, "qty");
     pg::JsonMember price = pg::member_of(object, "price_minor");
-    if (sku.kind != pg::JsonKind::text) raise_member(place, "sku", "is not a string", shown(sku));
+    if (sku.kind != pg::JsonKind::text) raise_member(place, "sku", "is not a string", pg::shown(sku));
     if (sku.text().empty() || sku.text().size() > sku_bytes_max) {
-        raise_member(place, "sku", pg::format("must be 1 to %zu bytes long", sku_bytes_max), shown(sku));
+        raise_member(place, "sku", pg::format("must be 1 to %zu bytes long", sku_bytes_max), pg::shown(sku));
     }
     Item item{sku.text(), whole_number(place, "qty", qty, 1), whole_number(place, "price_minor", price, 0), nullptr};
     if (JsonContainerSize(object) > 3) {

@@ -90,13 +90,6 @@ std::int64_t refund_amount(const Payment& payment, std::optional<std::int64_t> a
          .hint = rest > 0 ? pg::format("Ask for at most " INT64_FORMAT ".", rest) : "Nothing is left to refund."});
 }
 
-void forget_delay(Change& change) {
-    if (change.next.capture_due_at == 0) return;
-    timers::cancel(timers::Kind::capture_due, core::random_half(change.next.id.value));
-    change.next.capture_due_at = 0;
-    change.next.capture_due_minor = 0;
-}
-
 void request_capture(Change& change, std::int64_t amount, const core::OperationId& operation) {
     forget_delay(change);
     change.next.status = status::capture_pending;
@@ -122,17 +115,25 @@ void schedule_capture(Change& change, std::int64_t amount, std::int64_t due_at, 
 }
 
 Begun begin(const Payment& payment, std::string_view operation_kind, const core::OperationId& id, std::int64_t amount,
-            const Work& work) {
+            const Work& work, std::string_view reason = {}) {
     Operation operation{};
     operation.id = id;
     operation.kind = operation_kind;
     operation.amount_minor = amount;
+    operation.reason = reason;
     core::TaskId task = begin_operation(payment, operation, work);
     pg::end_of_command();
     return {payment, id, task};
 }
 
 }  // namespace
+
+void forget_delay(Change& change) {
+    if (change.next.capture_due_at == 0) return;
+    timers::cancel(timers::Kind::capture_due, core::random_half(change.next.id.value));
+    change.next.capture_due_at = 0;
+    change.next.capture_due_minor = 0;
+}
 
 Begun authorize(const NewPayment& created, const Work& work) {
     core::OperationId id = new_operation_id(created.order_id);
@@ -183,7 +184,7 @@ Begun void_payment(const core::PaymentId& id, std::string_view reason, const Wor
         change.amount_minor = before.authorized_minor;
         change.operation = operation;
     });
-    return begin(payment, kind::void_it, operation, payment.authorized_minor, work);
+    return begin(payment, kind::void_it, operation, payment.authorized_minor, work, reason);
 }
 
 Begun refund(const core::PaymentId& id, std::optional<std::int64_t> amount, std::string_view reason, const Work& work,
@@ -200,7 +201,7 @@ Begun refund(const core::PaymentId& id, std::optional<std::int64_t> amount, std:
         change.operation = operation;
     });
     insert_refund(payment, operation, wanted, reason);
-    return begin(payment, kind::refund, operation, wanted, work);
+    return begin(payment, kind::refund, operation, wanted, work, reason);
 }
 
 }  // namespace oms::payments

@@ -104,8 +104,10 @@ void record_movement(const Payment& payment, const core::OperationId& operation,
     // What the provider owes us grows by what the customer gave, and shrinks by what he got back.
     const std::int64_t to_provider = movement == Movement::captured ? amount_minor : -amount_minor;
     const std::array<std::int64_t, 2> amounts{to_provider, -to_provider};
-    const std::array<std::string_view, 2> accounts{pg::format("provider:%s", pg::c_string(payment.provider)),
-                                                   "customer"};
+    // By hand it is not the provider who paid: who did is for the books to say.
+    const std::array<std::string_view, 2> accounts{
+        movement == Movement::by_hand ? "by_hand" : pg::format("provider:%s", pg::c_string(payment.provider)),
+        "customer"};
     Datum now = TimestampTzGetDatum(pg::now_us());
     std::array<pg::RowValues, 2> rows;
     for (std::size_t i = 0; i < rows.size(); ++i) {

@@ -25,6 +25,7 @@ enum : int {
     step_id,
     task_id,
     reconciles,
+    reason,
     error,
     result,
     requested_at,
@@ -41,10 +42,11 @@ constexpr std::array columns{
     pg::Column{"status", TEXTOID},
     pg::Column{"amount_minor", INT8OID},
     pg::Column{"currency", TEXTOID},
-    pg::Column{"queue", TEXTOID},
+    pg::Column{"queue", TEXTOID, true},
     pg::Column{"step_id", INT8OID, true},
-    pg::Column{"task_id", INT8OID},
+    pg::Column{"task_id", INT8OID, true},
     pg::Column{"reconciles", UUIDOID, true},
+    pg::Column{"reason", TEXTOID, true},
     pg::Column{"error", TEXTOID, true},
     pg::Column{"result", JSONBOID, true},
     pg::Column{"requested_at", TIMESTAMPTZOID},
@@ -97,17 +99,30 @@ void insert(const Operation& operation) {
     row.set(field::status, pg::text_datum(operation_status::pending));
     row.set(field::amount_minor, Int64GetDatum(operation.amount_minor));
     row.set(field::currency, pg::text_datum(operation.currency));
-    row.set(field::queue, pg::text_datum(operation.queue));
+    if (operation.queue.empty()) {
+        row.set_null(field::queue);
+    } else {
+        row.set(field::queue, pg::text_datum(operation.queue));
+    }
     if (operation.step_id == 0) {
         row.set_null(field::step_id);
     } else {
         row.set(field::step_id, Int64GetDatum(operation.step_id));
     }
-    row.set(field::task_id, Int64GetDatum(operation.task.value));
+    if (operation.task.value == 0) {
+        row.set_null(field::task_id);
+    } else {
+        row.set(field::task_id, Int64GetDatum(operation.task.value));
+    }
     if (operation.reconciles == core::OperationId{}) {
         row.set_null(field::reconciles);
     } else {
         row.set(field::reconciles, pg::uuid_datum(operation.reconciles.value));
+    }
+    if (operation.reason.empty()) {
+        row.set_null(field::reason);
+    } else {
+        row.set(field::reason, pg::text_datum(operation.reason));
     }
     row.set_null(field::error);
     row.set_null(field::result);
@@ -129,12 +144,17 @@ core::OperationId new_operation_id(const core::OrderId& order) {
     return {core::make_sibling_id(order, pg::random_bits())};
 }
 
-core::TaskId begin_operation(const Payment& payment, const Operation& operation, const Work& work,
-                             std::int64_t run_at) {
+void write_operation(const Payment& payment, const Operation& operation) {
     Operation written = operation;
     written.payment_id = payment.id;
     written.order_id = payment.order_id;
     written.currency = payment.currency;
+    insert(written);
+}
+
+core::TaskId begin_operation(const Payment& payment, const Operation& operation, const Work& work,
+                             std::int64_t run_at) {
+    Operation written = operation;
     written.queue = work.queue;
     written.step_id = work.step_id;
     written.task = tasks::create({.queue = work.queue,
@@ -145,7 +165,7 @@ core::TaskId begin_operation(const Payment& payment, const Operation& operation,
                                   .deadline_at = work.deadline_at,
                                   .step_id = work.step_id,
                                   .provider_key = id_text(operation.id.value)});
-    insert(written);
+    write_operation(payment, written);
     return written.task;
 }
 
@@ -159,10 +179,11 @@ std::optional<Operation> find_operation(const core::OperationId& id, pg::RowLock
         operation.kind = text(field::kind);
         operation.status = text(field::status);
         operation.currency = text(field::currency);
-        operation.queue = text(field::queue);
+        if (!row.is_null(field::queue)) operation.queue = text(field::queue);
+        if (!row.is_null(field::reason)) operation.reason = text(field::reason);
         operation.amount_minor = DatumGetInt64(row.value(field::amount_minor));
         if (!row.is_null(field::step_id)) operation.step_id = DatumGetInt64(row.value(field::step_id));
-        operation.task = {DatumGetInt64(row.value(field::task_id))};
+        if (!row.is_null(field::task_id)) operation.task = {DatumGetInt64(row.value(field::task_id))};
         if (!row.is_null(field::reconciles)) operation.reconciles = {uuid_of(row.value(field::reconciles))};
     });
     return found ? std::optional{operation} : std::nullopt;

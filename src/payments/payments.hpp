@@ -57,6 +57,8 @@ struct Payment {
     std::int64_t initiated_at, updated_at;
     std::int64_t last_seq, first_event_id, last_event_id;
 
+    // Says whether everything that was asked of the provider is answered.
+    bool settled() const { return !busy() && status != "indeterminate" && refund_pending_minor == 0; }
     bool busy() const { return busy_with != core::OperationId{}; }
     std::int64_t refundable() const { return captured_minor - refunded_minor - refund_pending_minor; }
 };
@@ -100,6 +102,10 @@ Begun refund(const core::PaymentId& id, std::optional<std::int64_t> amount, std:
 // Begins the capture of a payment whose timer is due; nothing when it was voided or captured meanwhile. `timer_data` is what the timer kept.
 std::optional<Begun> capture_due(const core::PaymentId& id, JsonbContainer* timer_data);
 
+// Writes down that all that the payment holds is back with the customer, by other means than the provider's worker: an authorization is voided, what
+// was captured and is not being refunded is refunded. Nobody is asked for it. The payment is settled: nothing of it is under way or unknown.
+void return_by_hand(const core::PaymentId& id, std::string_view reason);
+
 // Asks the provider what became of each indeterminate operation of the payment that nobody asks about already; answers how many it began.
 int reconcile(const core::PaymentId& id);
 
@@ -139,6 +145,8 @@ struct Sums {
     // Asked for, authorized or captured, or possibly so, and not declined, voided or refunded: what has to go back before the goods do, and what
     // a further payment leaves room for.
     std::int64_t held_minor = 0;
+    // The part of it that the provider has answered for: authorized, or captured and not refunded. What an order can count as paid.
+    std::int64_t secured_minor = 0;
     std::int64_t captured_minor = 0;
     std::int64_t refunded_minor = 0;  // done
 };

@@ -180,6 +180,7 @@ void append_event(const Payment& after, std::string_view prev_status, const Chan
     json.number("captured_minor", after.captured_minor);
     json.number("refunded_minor", after.refunded_minor);
     json.text("provider", after.provider);
+    if (change.by_hand) json.boolean("by_hand", true);
     if (!after.provider_ref.empty()) json.text("provider_ref", after.provider_ref);
     const log::NewEvent event{.id = {after.last_event_id},
                               .aggregate_type = aggregate_type,
@@ -205,6 +206,12 @@ std::int64_t held_by(const Payment& payment) {
     if (payment.status == status::declined || payment.status == status::voided) return 0;
     if (payment.captured_minor > 0) return payment.captured_minor - payment.refunded_minor;
     return payment.amount_minor;
+}
+
+std::int64_t secured_by(const Payment& payment) {
+    const bool authorized = payment.status == status::authorized || payment.status == status::capture_pending ||
+                            payment.status == status::capture_failed;
+    return authorized ? payment.authorized_minor : payment.captured_minor - payment.refunded_minor;
 }
 
 }  // namespace
@@ -313,6 +320,7 @@ Sums sums_of(const core::OrderId& order) {
     for (const Payment& payment : of_order(order)) {
         ++sums.payments;
         sums.held_minor += held_by(payment);
+        sums.secured_minor += secured_by(payment);
         sums.captured_minor += payment.captured_minor;
         sums.refunded_minor += payment.refunded_minor;
     }

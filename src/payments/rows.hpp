@@ -24,7 +24,11 @@ struct Change {
     std::string_view reason = {};
     std::int64_t amount_minor = 0;  // that the event is about
     core::OperationId operation = {};
+    bool by_hand = false;
 };
+
+// A capture that was to come later does not come any more.
+void forget_delay(Change& change);
 
 std::int64_t birth_of(const core::OrderId& id);
 Payment read(const pg::Row& row);
@@ -62,10 +66,12 @@ struct Operation {
     core::OperationId id;
     core::PaymentId payment_id;
     core::OrderId order_id;
-    std::string_view kind, status, currency, queue;
+    std::string_view kind, status, currency;
+    std::string_view queue;   // empty: none, no task carries it out
+    std::string_view reason;  // why somebody asked for it; empty: they did not say
     std::int64_t amount_minor;
-    std::int64_t step_id;  // 0: none
-    core::TaskId task;
+    std::int64_t step_id;          // 0: none
+    core::TaskId task;             // 0: none
     core::OperationId reconciles;  // of a reconciliation: what it asks about
 };
 
@@ -74,6 +80,9 @@ core::OperationId new_operation_id(const core::OrderId& order);
 // Writes the operation's row and makes its task. `run_at` 0: now.
 core::TaskId begin_operation(const Payment& payment, const Operation& operation, const Work& work,
                              std::int64_t run_at = 0);
+
+// Writes the row alone, of an operation that no task carries out.
+void write_operation(const Payment& payment, const Operation& operation);
 
 // The operation without a lock, or locked; nothing when there is none.
 std::optional<Operation> find_operation(const core::OperationId& id, pg::RowLock lock);
@@ -91,8 +100,8 @@ void insert_refund(const Payment& payment, const core::OperationId& id, std::int
                    std::string_view reason);
 void close_refund(const core::OperationId& id, bool done);
 
-// Money that moved: from the customer to the provider's account with us, or back.
-enum class Movement : bool { captured, refunded };
+// Money that moved: from the customer to the provider's account with us, or back; or back by other means.
+enum class Movement : unsigned char { captured, refunded, by_hand };
 void record_movement(const Payment& payment, const core::OperationId& operation, Movement movement,
                      std::int64_t amount_minor);
 

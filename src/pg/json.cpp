@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "pg/memory.hpp"
+#include "pg/raise.hpp"
 
 namespace oms::pg {
 
@@ -72,6 +73,16 @@ const char* kind_name(JsonKind kind) {
     case JsonKind::object: return "an object";
     }
     return "unknown";
+}
+
+const char* shown(const JsonMember& member) {
+    if (member.kind == JsonKind::text) return format("the string %s", quoted(member.text()));
+    if (member.kind == JsonKind::number) {
+        const char* digits =
+            DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(member.value.val.numeric)));
+        return format("the number %.80s", digits);
+    }
+    return kind_name(member.kind);
 }
 
 JsonKind kind_of_value(const JsonbValue& value) {

@@ -46,6 +46,8 @@ struct JsonMember {
 };
 
 const char* kind_name(JsonKind kind);
+// A value as an error shows it: a text or a number as it is, cut to a readable length; of others what they are.
+const char* shown(const JsonMember& member);
 JsonKind kind_of_value(const JsonbValue& value);
 JsonMember member_of(JsonbContainer* object, std::string_view name);
 JsonKind kind_of(const Jsonb* json);

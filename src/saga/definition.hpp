@@ -33,6 +33,7 @@ struct Work {
     int priority = 0;              // hands
     pg::FunctionName request;      // hands: makes the payload; empty: the context itself
     pg::FunctionName result;       // hands: judges the answer, in the transaction that brings it
+    pg::FunctionName by_hand;      // of what undoes a step: records that somebody did it by other means
     core::RetryPolicy retry{};
     std::int64_t deadline_ms = 0;  // 0: the saga's
 };

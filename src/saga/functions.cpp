@@ -37,9 +37,10 @@ Said understand(Jsonb* answer) {
     return said;
 }
 
-Jsonb* context_of(Instance& saga, std::int32_t i, Jsonb* result, std::string_view purpose) {
+Jsonb* context_of(Instance& saga, std::int32_t i, Jsonb* result, std::string_view purpose, std::string_view reason) {
     const StepSpec& spec = saga.spec(i);
-    const Work& work = purpose == "undo" ? spec.undo : spec.work;
+    const bool back = purpose == "undo" || purpose == "by_hand";
+    const Work& work = back ? spec.undo : spec.work;
     pg::JsonObject json;
     json.number("saga_id", saga.id.value);
     json.number("step_id", saga.step_id(i));
@@ -48,9 +49,10 @@ Jsonb* context_of(Instance& saga, std::int32_t i, Jsonb* result, std::string_vie
     json.text_or_null("key", saga.key);
     json.text("step", spec.name);
     json.text("purpose", purpose);
-    json.number("attempt", purpose == "undo" ? saga.row(i).undo_attempts : saga.row(i).attempts);
+    json.number("attempt", back ? saga.row(i).undo_attempts : saga.row(i).attempts);
     json.number("deadline_ms", work.deadline_ms);
     json.text_or_null("failure", saga.failure);
+    if (!reason.empty()) json.text("reason", reason);
     json.json("data", saga.data);
     if (result != nullptr) json.json("result", result);
     return json.finish();
@@ -58,8 +60,8 @@ Jsonb* context_of(Instance& saga, std::int32_t i, Jsonb* result, std::string_vie
 
 // Without a `result` a failure may pass: the function raised. With one it was meant: the function said $fail.
 Said call_function(Instance& saga, std::int32_t i, const pg::FunctionName& function, Jsonb* result,
-                   std::string_view purpose) {
-    Jsonb* context = context_of(saga, i, result, purpose);
+                   std::string_view purpose, std::string_view reason) {
+    Jsonb* context = context_of(saga, i, result, purpose, reason);
     Jsonb* answer = nullptr;
     std::optional<pg::Failure> failure =
         pg::attempt([&] { answer = pg::call_as(saga.definition->owner, function, context); });

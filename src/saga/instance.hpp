@@ -117,11 +117,12 @@ struct Said {
 };
 // Reads the members that mean something to the engine: $task, $fail, $retry, $later, $unknown.
 Said understand(Jsonb* answer);
-// Calls a function of the definition's in a subtransaction.
+// Calls a function of the definition's in a subtransaction. `reason` is what somebody said who asked for it.
 Said call_function(Instance& instance, std::int32_t i, const pg::FunctionName& function, Jsonb* result,
-                   std::string_view purpose);
+                   std::string_view purpose, std::string_view reason = {});
 std::int64_t hand_out(Instance& instance, std::int32_t i, const Work& work, std::string_view purpose);
-Jsonb* context_of(Instance& instance, std::int32_t i, Jsonb* result, std::string_view purpose);
+Jsonb* context_of(Instance& instance, std::int32_t i, Jsonb* result, std::string_view purpose,
+                  std::string_view reason = {});
 
 // An answer that was promised without a time is asked for again, lest a lost promise go unseen.
 inline constexpr std::int64_t look_again_us = 3'600'000'000;

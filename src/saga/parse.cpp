@@ -5,6 +5,7 @@
 //   (a function's or a worker's answer may say {"$fail": why}, {"$retry": why}, {"$later": why}, {"$unknown": why}, {"$task": id})
 //   work        {"function", "retry"?} | {"queue", "task", "priority"?, "request"?, "result"?, "retry"?, "deadline_ms"?}
 //               | {"begin", "retry"?, "deadline_ms"?}
+//   what undoes a step is a work with "barrier"? and "by_hand"?, a function that records what somebody did by other means
 #include <algorithm>
 
 #include "pg/jsonpath.hpp"
@@ -173,8 +174,7 @@ class Parser {
         spec(i).work = part;
         node(i).unstoppable = part.does == Does::begins;
         if (phase == Phase::prepare) {
-            spec(i).undo = stand_alone(Reader{reader.required("abort", pg::JsonKind::object), reader.path_of("abort")},
-                                       undo_retry);
+            spec(i).undo = undoing(Reader{reader.required("abort", pg::JsonKind::object), reader.path_of("abort")});
         }
     }
 
@@ -188,13 +188,25 @@ class Parser {
         }
         if (described.kind == pg::JsonKind::missing || described.kind == pg::JsonKind::null) return;
         Reader undo{described, reader.path_of("compensation")};
-        spec(i).undo = stand_alone(undo, undo_retry);
+        spec(i).undo = undoing(undo);
         node(i).barrier = undo.flag("barrier");
+    }
+
+    Work undoing(const Reader& reader) {
+        reader.only({"function", "queue", "task", "priority", "request", "result", "begin", "retry", "deadline_ms",
+                     "barrier", "by_hand"});
+        Work undo = one_of(reader, undo_retry);
+        undo.by_hand = function(reader, "by_hand", false);
+        return undo;
     }
 
     Work stand_alone(const Reader& reader, const core::RetryPolicy& retry) {
         reader.only(
             {"function", "queue", "task", "priority", "request", "result", "begin", "retry", "deadline_ms", "barrier"});
+        return one_of(reader, retry);
+    }
+
+    Work one_of(const Reader& reader, const core::RetryPolicy& retry) {
         if (reader.has("function") + reader.has("task") + reader.has("begin") != 1) {
             reader.refuse("function", "or task or begin must be given, one of them", "Say what is to be done.");
         }

@@ -46,6 +46,24 @@ std::int32_t waiting_for(Instance& saga, std::string_view name) {
     return -1;
 }
 
+// A step counts as undone by whoever says so. What its definition wants recorded of that is recorded first: where it cannot be, it does not count.
+void undone_by_hand(Instance& saga, std::int32_t i, std::string_view reason) {
+    const Work& undo = saga.spec(i).undo;
+    if (!undo.by_hand.empty()) {
+        const Said said = call_function(saga, i, undo.by_hand, saga.row(i).result, "by_hand", reason);
+        if (said.what != Said::done) {
+            const std::string_view why = said.error.empty() ? "it was answered with a task" : said.error;
+            pg::raise(
+                pg::Error::saga_not_resumable,
+                {.message = pg::format("saga " INT64_FORMAT " cannot take step %s for undone by hand", saga.id.value,
+                                       pg::c_string(saga.spec(i).name)),
+                 .detail = pg::format(why.ends_with('.') ? "The reason: %s" : "The reason: %s.", pg::c_string(why)),
+                 .hint = "Settle what is open and ask again, or resume the saga without by_hand."});
+        }
+    }
+    undo_succeeded(saga, i, "by_hand");
+}
+
 }  // namespace
 
 State signal(core::SagaId id, std::string_view name, Jsonb* payload) {
@@ -100,10 +118,13 @@ State resume(core::SagaId id, bool by_hand, std::string_view reason) {
         const auto count = static_cast<std::int32_t>(saga.rows.size());
         for (std::int32_t i = 0; i < count; ++i) {
             if (saga.step(i).status != StepStatus::compensation_failed) continue;
-            set_status(saga, i, StepStatus::compensating);
+            if (by_hand) {
+                undone_by_hand(saga, i, reason);
+                continue;
+            }
+            // As before it was tried: each is undone when its turn comes, after what completed behind it.
+            set_status(saga, i, saga.step(i).unknown ? StepStatus::failed : StepStatus::completed);
             saga.row(i).undo_attempts = 0;
-            saga.row(i).due_at = saga.now;
-            if (by_hand) undo_succeeded(saga, i, "by_hand");
         }
     });
 }

@@ -32,12 +32,14 @@ int check(const runtime::Settings& settings) {
     // What the parser let pass is valid; the client judges its own properties.
     auto kafka = kafka_of(settings);
     if (settings.broker == "embedded") kafka.bootstrap = "";
-    kafka::producer_conf(kafka);
+    if (settings.relay) kafka::producer_conf(kafka);
     bool good = say(true, "settings", "valid");
 
     bool database = true;
-    for (const auto& finding : db::probe(target_of(settings), settings.reader))
+    const db::Wanted wanted{settings.relay ? std::optional(settings.reader) : std::nullopt, settings.clock};
+    for (const auto& finding : db::probe(target_of(settings), wanted))
         database = say(finding.good, "database", finding.text) && database;
+    if (!settings.relay) return database ? done : failed;
     auto topics = database ? db::topics_with_policy(target_of(settings)) : std::vector<std::string>{};
     if (settings.exactly_once) topics.push_back(settings.cursor_topic);
     good = check_broker(settings, topics) && database && good;

@@ -1,17 +1,19 @@
-// `oms-worker run`: builds the rooms, lets the relay work in a thread of its own, and stops it.
+// `oms-worker run`: builds the rooms, lets relay and clock work in threads of their own, and stops them.
 //
-// This thread does nothing but wait: for a signal, for the relay's end, and after the first signal
-// for the shutdown timeout. So a stop works whatever the relay hangs in.
+// This thread does nothing but wait: for a signal, for a room's end, and after the first of these for
+// the shutdown timeout. So a stop works whatever the rooms hang in.
 #include <cstdlib>
-#include <exception>
 #include <optional>
 #include <random>
-#include <thread>
+#include <vector>
 
+#include "clock/timekeeper.hpp"
 #include "command/command.hpp"
+#include "command/crew.hpp"
 #include "command/port_file.hpp"
 #include "db/event_source.hpp"
 #include "db/numbers.hpp"
+#include "db/timer_store.hpp"
 #include "http/server.hpp"
 #include "kafka/embedded_broker.hpp"
 #include "kafka/publisher.hpp"
@@ -52,23 +54,66 @@ db::ReaderSettings reader_of(const runtime::Settings& settings) {
     return made;
 }
 
-/// How long a healthy relay can be silent: its longest wait, and time for a statement that hangs.
-runtime::Clock::duration patience_of(const runtime::Settings& settings) {
-    return std::max({settings.floor, settings.takeover_wait, settings.retry_cap}) + 90s;
+clock::Settings clock_of(const runtime::Settings& settings) {
+    clock::Settings made;
+    made.batch = settings.clock_batch;
+    made.interval = settings.clock_interval;
+    made.retry_cap = settings.retry_cap;
+    made.seed = std::random_device{}();
+    return made;
 }
 
-/// Waits for the end. Returns when the relay is done; leaves the process when it does not get done.
-void wait_for_the_end(Signals& signals, runtime::Stop& stop, const runtime::EventFd& relay_done,
-                      const runtime::Settings& settings) {
-    if (signals.wait(relay_done.fd(), std::nullopt) == Signals::Wake::other) return;
-    log::info("stopping: no more reading, flushing, moving the cursor", {});
+db::TimerSettings timers_of(const runtime::Settings& settings) {
+    db::TimerSettings made;
+    made.target = target_of(settings);
+    made.target.application_name = "oms-worker clock";
+    // It must be able to sleep through its longest sleep.
+    made.session_lease = std::max(settings.session_lease, 3 * settings.clock_interval);
+    return made;
+}
+
+/// How long a healthy room can be silent: its longest wait, and time for a statement that hangs.
+runtime::Clock::duration patience_of(const runtime::Settings& settings) {
+    return std::max({settings.floor, settings.takeover_wait, settings.retry_cap, settings.clock_interval}) + 90s;
+}
+
+struct RelayRoom {
+    RelayRoom(const runtime::Settings& settings, runtime::Waiter& waiter, const runtime::Clock& time,
+              const runtime::Stop& stop, runtime::Metrics& metrics)
+        : status(time),
+          publishers(kafka_of(settings), metrics, status),
+          sources(reader_of(settings), stop),
+          supervisor(sources, publishers, {waiter, time, stop, metrics, status}, supervisor_of(settings)) {}
+
+    runtime::Status status;
+    kafka::Publishers publishers;
+    db::EventSources sources;
+    relay::Supervisor supervisor;
+};
+
+struct ClockRoom {
+    ClockRoom(const runtime::Settings& settings, runtime::Waiter& waiter, const runtime::Clock& time,
+              const runtime::Stop& stop, runtime::Metrics& metrics)
+        : status(time),
+          timers(timers_of(settings), stop),
+          timekeeper(timers, {waiter, time, stop, metrics, status}, clock_of(settings)) {}
+
+    runtime::ClockStatus status;
+    db::TimerStores timers;
+    clock::Timekeeper timekeeper;
+};
+
+/// Waits for the end. Returns when all rooms are done; leaves the process when they do not get done.
+void wait_for_the_end(Signals& signals, runtime::Stop& stop, const Crew& crew, const runtime::Settings& settings) {
+    if (signals.wait(crew.one_has_ended(), std::nullopt) == Signals::Wake::signal)
+        log::info("stopping: no more reading, flushing, moving the cursor", {});
     stop.request();
-    switch (signals.wait(relay_done.fd(), settings.shutdown_timeout)) {
+    switch (signals.wait(crew.all_have_ended(), settings.shutdown_timeout)) {
     case Signals::Wake::other: return;
     case Signals::Wake::signal: log::warning("second signal: leaving at once", {}); break;
     case Signals::Wake::timeout: log::warning("the shutdown took too long: leaving", {}); break;
     }
-    // Nothing is lost: what is not behind the cursor is read again by the next worker.
+    // Nothing is lost: what is not behind the cursor is read again by the next worker, what was due still is.
     std::_Exit(cut_short);
 }
 
@@ -78,43 +123,44 @@ int run(const runtime::Settings& given) {
     Signals signals;  // before any thread starts
     runtime::Settings settings = given;
     std::optional<kafka::EmbeddedBroker> embedded;
-    if (settings.broker == "embedded") {
+    if (settings.relay && settings.broker == "embedded") {
         embedded.emplace(settings.embedded_nodes);
         settings.broker = embedded->addresses();
         write_port_file(settings.port_file, settings.broker);
     }
 
-    const runtime::SteadyClock clock;
+    const runtime::SteadyClock time;
     runtime::Stop stop;
     runtime::Metrics metrics;
-    runtime::Status status(clock);
     runtime::PollWaiter waiter(stop);
-    kafka::Publishers publishers(kafka_of(settings), metrics, status);
-    db::EventSources sources(reader_of(settings), stop);
-    db::Numbers numbers(target_of(settings), settings.reader, clock);
+    std::optional<RelayRoom> relay_room;
+    std::optional<ClockRoom> clock_room;
+    runtime::RoomStatus rooms;
+    std::vector<Job> jobs;
+    if (settings.relay) {
+        relay_room.emplace(settings, waiter, time, stop, metrics);
+        rooms.relay = &relay_room->status;
+        jobs.push_back({"relay", [&] { relay_room->supervisor.run(); }});
+    }
+    if (settings.clock) {
+        clock_room.emplace(settings, waiter, time, stop, metrics);
+        rooms.clock = &clock_room->status;
+        jobs.push_back({"clock", [&] { clock_room->timekeeper.run(); }});
+    }
+    db::Numbers numbers(target_of(settings), settings.reader, time);
     std::optional<http::Server> server;
-    if (settings.http != "off") server.emplace(settings.http, status, metrics, numbers, patience_of(settings));
-    relay::Supervisor supervisor(sources, publishers, {waiter, clock, stop, metrics, status}, supervisor_of(settings));
+    if (settings.http != "off") server.emplace(settings.http, rooms, metrics, numbers, patience_of(settings));
 
     log::info("started", {{"version", OMS_VERSION},
-                          {"reader", settings.reader},
-                          {"broker", settings.broker},
+                          {"reader", settings.relay ? settings.reader : "off"},
+                          {"broker", settings.relay ? settings.broker : "off"},
+                          {"clock", settings.clock ? "on" : "off"},
                           {"http_port", server ? server->port() : 0}});
-    const runtime::EventFd relay_done;
-    int code = done;
-    std::thread relay([&] {
-        try {
-            supervisor.run();
-        } catch (const std::exception& error) {
-            log::error("cannot go on", {{"error", error.what()}});
-            code = failed;
-        }
-        relay_done.signal();
-    });
-    wait_for_the_end(signals, stop, relay_done, settings);
-    relay.join();
+    Crew crew(jobs);
+    wait_for_the_end(signals, stop, crew, settings);
+    const bool good = crew.join();
     log::info("stopped", {});
-    return code;
+    return good ? done : failed;
 }
 
 }  // namespace oms::command

@@ -20,6 +20,8 @@ struct Contract {
     bool blocked_keys = false;
     bool metrics = false;
     bool bookmarks = false;  // what delivering exactly once takes
+    bool timers = false;     // what the clock takes
+    bool letters_ahead = false;
 
     static Contract of(Connection& connection);
 };

@@ -5,9 +5,10 @@
 #include <ctime>
 
 #include "db/event_rows.hpp"
-#include "db/pooler.hpp"
+#include "db/session.hpp"
 #include "db/transaction.hpp"
 #include "runtime/log.hpp"
+#include "runtime/refused.hpp"
 
 namespace oms::db {
 namespace {
@@ -42,7 +43,6 @@ constexpr Statement topic_policies_of = {"topic_policies",
                                          "SELECT topic, on_reject = 'block_key', receipts FROM oms.topic_policies()"};
 constexpr Statement blocked_keys_of = {"blocked_keys", "SELECT topic, key FROM oms.blocked_keys($1)"};
 constexpr Statement nothing = {"keep_alive", "SELECT 1"};
-constexpr Statement set_lease = {"set_lease", "SELECT pg_catalog.set_config('idle_session_timeout', $1, false)"};
 
 constexpr std::string_view invalid_argument = "OM001";
 // The lease ends a session that is silent, but not one that blocks while it sends: a leader that hangs asleep is sent one
@@ -67,29 +67,14 @@ std::string timestamp_of(std::int64_t ms) {
     return std::string(text.data(), size) + "." + fraction + "+00";
 }
 
-/// Connects, refuses a pooler, and makes the session independent of what the role prefers.
-Connection open_session(const ReaderSettings& settings) {
-    Connection connection(settings.target);
-    if (const auto pooler = find_pooler(connection)) throw relay::Refused(*pooler);
-    // Times arrive in one form, and no timeout cuts a wait short.
-    connection.run_text(
-        "SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; SET search_path = pg_catalog;"
-        "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = '60s'");
-    // A leader that hangs (stopped, swapped out, cut off) sends nothing: the server ends its session,
-    // and with it its lock on the reader.
-    const auto lease = std::chrono::duration_cast<std::chrono::milliseconds>(settings.session_lease);
-    connection.run(set_lease, {lease.count()});
-    return connection;
-}
-
 }  // namespace
 
 EventSource::EventSource(const ReaderSettings& settings, const runtime::Stop& stop)
     : settings_(settings),
       stop_(stop),
-      connection_(open_session(settings)),
+      connection_(open_session(settings.target, settings.session_lease)),
       contract_(Contract::of(connection_)),
-      listener_(connection_) {
+      listener_(connection_, "LISTEN oms_doorbell") {
     if (!contract_.reading)
         throw Error(
             "the extension oms is not installed in this database, or offers no readers; "
@@ -195,7 +180,7 @@ void EventSource::record(std::span<const relay::Receipt> receipts) {
 
 std::string EventSource::identity() {
     if (!contract_.bookmarks)
-        throw relay::Refused("the extension oms of this database is too old for --delivery exactly_once");
+        throw runtime::Refused("the extension oms of this database is too old for --delivery exactly_once");
     const auto here = run(reader_bookmark, {settings_.reader, std::nullopt});
     return std::string(here.text(0, 1)) + "-" + std::string(here.text(0, 2)) + "-" + settings_.reader;
 }
@@ -219,6 +204,7 @@ relay::Resumption EventSource::resume(std::string_view bookmark) {
 
 std::vector<relay::Decided> EventSource::decided_ahead() {
     std::vector<relay::Decided> decided;
+    if (!contract_.letters_ahead) return decided;
     const auto rows = run(letters_ahead, {settings_.reader});
     for (int row = 0; row < rows.rows(); ++row)
         decided.push_back({rows.number<EventId>(row, 0), std::string(rows.text(row, 1)), std::string(rows.text(row, 2)),

@@ -1,4 +1,4 @@
-// The doorbell's wire: LISTEN, and what came over it.
+// A doorbell's wire: LISTEN, and what came over it.
 #pragma once
 
 #include "db/connection.hpp"
@@ -7,8 +7,8 @@ namespace oms::db {
 
 class Listener {
   public:
-    /// Listens from now on; what is committed later and notifies is heard.
-    explicit Listener(Connection& connection) : connection_(connection) { connection_.run_text("LISTEN oms_doorbell"); }
+    /// Listens from now on, with the statement given; what is committed later and notifies is heard.
+    Listener(Connection& connection, const char* listen) : connection_(connection) { connection_.run_text(listen); }
 
     /// True when the bell rang since the last call. A ring that arrived together with the answer to a
     /// statement lies in libpq's queue and leaves nothing on the socket: this looks there too.

@@ -34,9 +34,9 @@ std::optional<std::string> find_pooler(Connection& connection) {
                        "the next did not find") +
                    advice;
     } catch (const Error& error) {
-        // 26000: the statement was prepared in a session that this one is not.
-        if (error.sqlstate() != "26000") throw;
-        return std::string("a pooler stands in between: a prepared statement is gone") + advice;
+        // 26000: the statement was prepared in a session that this one is not. 42P05: somebody before us prepared it in this one.
+        if (error.sqlstate() != "26000" && error.sqlstate() != "42P05") throw;
+        return std::string("a pooler stands in between: a prepared statement is not ours") + advice;
     }
     return std::nullopt;
 }

@@ -10,7 +10,11 @@ constexpr Statement reader_state = {"reader_state", "SELECT owner_pid, lag_event
 constexpr Statement may_execute = {
     "may_execute",
     "SELECT pg_catalog.has_function_privilege(p.oid, 'EXECUTE') FROM pg_catalog.pg_proc p"
-    " WHERE p.oid = pg_catalog.to_regproc('oms.attach_reader')"};
+    " WHERE p.oid = pg_catalog.to_regproc($1)"};
+constexpr Statement clock_state = {
+    "clock_state",
+    "SELECT oms.next_due() IS NOT NULL,"
+    "  coalesce(round(extract(epoch FROM oms.next_due() - oms.clock_time())), 0)::bigint"};
 constexpr Statement policy_topics = {"policy_topics", "SELECT topic FROM oms.topic_policies()"};
 
 Finding reader_finding(Connection& connection, const std::string& reader) {
@@ -21,9 +25,22 @@ Finding reader_finding(Connection& connection, const std::string& reader) {
     return {true, text};
 }
 
+Finding clock_finding(Connection& connection) {
+    const auto rows = connection.run(clock_state);
+    if (!rows.boolean(0, 0)) return {true, "clock: no timer is set"};
+    const auto seconds = rows.number<std::int64_t>(0, 1);
+    if (seconds < 0) return {true, "clock: the oldest due timer is " + std::to_string(-seconds) + " s late"};
+    return {true, "clock: the next timer is due in " + std::to_string(seconds) + " s"};
+}
+
+bool may_call(Connection& connection, const char* function) {
+    const auto allowed = connection.run(may_execute, {function});
+    return allowed.rows() > 0 && allowed.boolean(0, 0);
+}
+
 }  // namespace
 
-std::vector<Finding> probe(const Target& target, const std::string& reader) {
+std::vector<Finding> probe(const Target& target, const Wanted& wanted) {
     std::vector<Finding> findings;
     try {
         Connection connection(target);
@@ -34,16 +51,17 @@ std::vector<Finding> probe(const Target& target, const std::string& reader) {
         }
         findings.push_back({true, "the session is the worker's own, no pooler in between"});
         const auto contract = Contract::of(connection);
-        if (!contract.reading) {
+        if ((wanted.reader && !contract.reading) || (wanted.clock && !contract.timers)) {
             findings.push_back({false, "the extension oms is not installed here (CREATE EXTENSION oms)"});
             return findings;
         }
-        const auto allowed = connection.run(may_execute);
-        if (allowed.rows() == 0 || !allowed.boolean(0, 0)) {
+        if ((wanted.reader && !may_call(connection, "oms.attach_reader")) ||
+            (wanted.clock && !may_call(connection, "oms.run_due"))) {
             findings.push_back({false, "this role may not call the functions (SELECT oms.grant_worker(role))"});
             return findings;
         }
-        findings.push_back(reader_finding(connection, reader));
+        if (wanted.reader) findings.push_back(reader_finding(connection, *wanted.reader));
+        if (wanted.clock) findings.push_back(clock_finding(connection));
     } catch (const std::exception& error) {
         findings.push_back({false, error.what()});
     }

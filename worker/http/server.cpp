@@ -26,7 +26,7 @@ struct Server::Parts {
     std::thread listener;
 };
 
-Server::Server(const std::string& address, const runtime::Status& status, const runtime::Metrics& metrics,
+Server::Server(const std::string& address, const runtime::RoomStatus& rooms, const runtime::Metrics& metrics,
                DatabaseNumbers& database, runtime::Clock::duration patience)
     : parts_(std::make_unique<Parts>()) {
     auto& server = parts_->server;
@@ -35,16 +35,16 @@ Server::Server(const std::string& address, const runtime::Status& status, const 
         server.Get(path, [judge_it](const httplib::Request&, httplib::Response& response) { judge_it(response); });
     };
     constexpr auto json = "application/json";
-    probe("/livez", [&status, patience](httplib::Response& response) {
-        const bool live = judge(status, patience).live;
+    probe("/livez", [rooms, patience](httplib::Response& response) {
+        const bool live = judge(rooms, patience).live;
         answer(response, live, live ? "ok\n" : "stuck\n", "text/plain");
     });
-    probe("/readyz", [&status, patience](httplib::Response& response) {
-        const bool ready = judge(status, patience).ready;
+    probe("/readyz", [rooms, patience](httplib::Response& response) {
+        const bool ready = judge(rooms, patience).ready;
         answer(response, ready, ready ? "ok\n" : "not ready\n", "text/plain");
     });
-    probe("/healthz", [&status, patience](httplib::Response& response) {
-        const auto health = judge(status, patience);
+    probe("/healthz", [rooms, patience](httplib::Response& response) {
+        const auto health = judge(rooms, patience);
         answer(response, health.live && health.ready, health.detail, json);
     });
     probe("/metrics", [&metrics, &database](httplib::Response& response) {

@@ -14,8 +14,8 @@ namespace oms::http {
 class Server {
   public:
     /// Listens at "host:port" (port 0: a free one) and answers in threads of its own until destroyed.
-    /// Throws when the address cannot be had. All arguments outlive the server.
-    Server(const std::string& address, const runtime::Status& status, const runtime::Metrics& metrics,
+    /// Throws when the address cannot be had. All that the arguments refer to outlives the server.
+    Server(const std::string& address, const runtime::RoomStatus& rooms, const runtime::Metrics& metrics,
            DatabaseNumbers& database, runtime::Clock::duration patience);
     ~Server();
     Server(const Server&) = delete;

@@ -10,13 +10,14 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "runtime/clock.hpp"
+#include "runtime/doorbell.hpp"
+#include "runtime/refused.hpp"
 
 namespace oms::relay {
 
@@ -97,11 +98,9 @@ struct Decided {
     bool parked = false;
 };
 
-/// A session with the database that can own the reader.
-class EventSource {
+/// A session with the database that can own the reader, and sleep at the log's doorbell.
+class EventSource : public runtime::Bell {
   public:
-    virtual ~EventSource() = default;
-
     /// Becomes the owner of the reader, waiting up to `wait` for another one to leave. A fresh owner
     /// reads from the stored cursor.
     virtual bool attach(runtime::Clock::duration wait) = 0;
@@ -127,13 +126,6 @@ class EventSource {
     virtual Resumption resume(std::string_view bookmark) = 0;
     virtual std::vector<Decided> decided_ahead() = 0;
 
-    /// Takes the doorbell without waiting; false: a producer is committing.
-    virtual bool arm_doorbell() = 0;
-    virtual void disarm_doorbell() = 0;
-    /// Tells whether the bell rang since the last call. It also looks at what earlier calls received:
-    /// a ring that came with another answer would otherwise be slept over.
-    virtual bool take_ring() = 0;
-
     /// Commits the event as a dead letter. With `parked`, as one that waits behind a dead letter of its
     /// key: false then means that nothing holds the key back any more, and the event is to be published.
     virtual bool reject(EventId event, std::string_view error, bool parked) = 0;
@@ -153,17 +145,10 @@ class EventSource {
     virtual int wake_fd() const = 0;
 };
 
-/// The database can be reached, but not in a way that the worker could ever work with. Ends the
-/// process: trying again would not help.
-class Refused : public std::runtime_error {
-  public:
-    using std::runtime_error::runtime_error;
-};
-
 class EventSources {
   public:
     virtual ~EventSources() = default;
-    /// Opens a session, or throws; Refused when no attempt can succeed.
+    /// Opens a session, or throws; runtime::Refused when no attempt can succeed.
     virtual std::unique_ptr<EventSource> open() = 0;
 };
 

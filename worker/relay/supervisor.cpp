@@ -32,7 +32,7 @@ void Supervisor::run() {
         world_.status.phase = Phase::connecting;
         try {
             live_one_session();
-        } catch (const Refused&) {
+        } catch (const runtime::Refused&) {
             throw;
         } catch (const std::exception& error) {
             world_.metrics.leader.Set(0);

@@ -48,6 +48,7 @@ class Grammar {
         database_options();
         broker_options();
         relay_options();
+        clock_options();
         process_options();
         verbs();
     }
@@ -68,6 +69,7 @@ class Grammar {
     void database_options();
     void broker_options();
     void relay_options();
+    void clock_options();
     void process_options();
     void verbs();
 
@@ -76,13 +78,16 @@ class Grammar {
     }
     void span(const char* name, const char* env, const char* group, Milliseconds& value, std::pair<int, int> limits_ms,
               const char* shown, const char* help);
+    void on_or_off(const char* name, const char* env, const char* group, std::string& value, const char* help);
     void key_values(const std::vector<std::string>& given, const char* option, bool from_file);
 
-    CLI::App app_{"oms-worker carries committed events from PostgreSQL to Kafka", "oms-worker"};
+    CLI::App app_{"oms-worker carries committed events from PostgreSQL to Kafka, and does what is due", "oms-worker"};
     Command command_;
     std::vector<std::string> kafka_;
     std::vector<std::string> kafka_files_;
     std::string unknown_topic_ = "reject";
+    std::string relay_ = "on";
+    std::string clock_ = "on";
     std::string delivery_ = "at_least_once";
     std::string log_level_ = "info";
     std::string filter_;
@@ -100,6 +105,10 @@ void Grammar::span(const char* name, const char* env, const char* group, Millise
     named(app_.add_option_function<std::int64_t>(name, store, help), env, group)
         ->transform(duration())
         ->default_str(shown);
+}
+
+void Grammar::on_or_off(const char* name, const char* env, const char* group, std::string& value, const char* help) {
+    named(app_.add_option(name, value, help)->check(CLI::IsMember({"on", "off"}))->capture_default_str(), env, group);
 }
 
 void Grammar::database_options() {
@@ -161,6 +170,7 @@ void Grammar::broker_options() {
 void Grammar::relay_options() {
     auto& s = command_.settings;
     const auto group = "Relay";
+    on_or_off("--relay", "OMS_RELAY", group, relay_, "Carry events to the broker");
     named(app_.add_option("--batch", s.batch, "Events per read at most")
               ->check(CLI::Range(1, 100'000))
               ->capture_default_str(),
@@ -179,8 +189,19 @@ void Grammar::relay_options() {
          "Longest sleep of an idle relay that nobody wakes");
     span("--replay-interval", "OMS_REPLAY_INTERVAL", group, s.replay_interval, {10, 600'000}, "2s",
          "How often replays of dead letters are looked for");
-    span("--retry-cap", "OMS_RETRY_CAP", group, s.retry_cap, {10, 600'000}, "5s",
-         "Longest pause between two attempts to reconnect");
+}
+
+void Grammar::clock_options() {
+    auto& s = command_.settings;
+    const auto group = "Clock";
+    on_or_off("--clock", "OMS_CLOCK", group, clock_, "Do what is due: retries, deadlines, captures, expiries");
+    named(app_.add_option("--clock-batch", s.clock_batch, "Timers per transaction at most")
+              ->check(CLI::Range(1, 10'000))
+              ->capture_default_str(),
+          "OMS_CLOCK_BATCH", group);
+    // Nobody rings for a timer that is due later than that: src/timers/timers.hpp, clock_sleep_max_us.
+    span("--clock-interval", "OMS_CLOCK_INTERVAL", group, s.clock_interval, {10, 10'000}, "10s",
+         "Longest sleep of the clock while nobody wakes it");
 }
 
 void Grammar::process_options() {
@@ -190,6 +211,8 @@ void Grammar::process_options() {
               ->check(CLI::Validator(not_an_address, "HOST:PORT"))
               ->capture_default_str(),
           "OMS_HTTP", group);
+    span("--retry-cap", "OMS_RETRY_CAP", group, s.retry_cap, {10, 600'000}, "5s",
+         "Longest pause between two attempts to reconnect");
     span("--shutdown-timeout", "OMS_SHUTDOWN_TIMEOUT", group, s.shutdown_timeout, {100, 600'000}, "25s",
          "How long a stop may take to flush and to move the cursor");
     named(app_.add_option("--port-file", s.port_file, "Write the embedded broker's addresses to this file"),
@@ -205,7 +228,7 @@ void Grammar::verbs() {
         to->callback([this, value] { command_.verb = value; });
         return to;
     };
-    verb(app_.add_subcommand("run", "Carry events until told to stop"), Verb::run);
+    verb(app_.add_subcommand("run", "Carry events and do what is due, until told to stop"), Verb::run);
     verb(app_.add_subcommand("check", "Test the settings, the database and the broker"), Verb::check);
     verb(app_.add_subcommand("broker", "Run the embedded broker alone"), Verb::broker);
 
@@ -246,7 +269,9 @@ void judge(const Command& command) {
     const bool carries = command.verb == Verb::run || command.verb == Verb::check;
     if (command.verb != Verb::broker && s.database.empty())
         throw ConfigError("no database given: set --database, OMS_DATABASE or OMS_DATABASE_FILE");
-    if (carries && s.broker.empty()) throw ConfigError("no broker given: set --broker or OMS_BROKER");
+    if (carries && !s.relay && !s.clock) throw ConfigError("with --relay off and --clock off there is nothing to do");
+    if (carries && s.relay && s.broker.empty())
+        throw ConfigError("no broker given: set --broker or OMS_BROKER; without one, --relay off runs the clock alone");
     if (s.exactly_once && s.cursor_topic.empty()) throw ConfigError("--cursor-topic cannot be empty");
     if (s.reader.empty()) throw ConfigError("--reader cannot be empty");
     if (s.batch > s.in_flight_messages) throw ConfigError("--batch cannot exceed --in-flight-messages");
@@ -266,6 +291,8 @@ Command Grammar::finish() {
     key_values(kafka_, "--kafka", false);
     key_values(kafka_files_, "--kafka-file", true);
     s.unknown_topic_waits = unknown_topic_ == "wait";
+    s.relay = relay_ == "on";
+    s.clock = clock_ == "on";
     s.exactly_once = delivery_ == "exactly_once";
     s.log_level = log_levels.at(log_level_);
     if (rate_ > 0) command_.rate = rate_;

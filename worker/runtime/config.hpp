@@ -42,15 +42,21 @@ struct Settings {
     std::string cursor_topic = "oms.cursors";
 
     // Relay
+    bool relay = true;
     std::uint64_t batch = 1000;
     std::uint64_t in_flight_messages = 10000;
     std::uint64_t in_flight_bytes = 16u << 20;
     Milliseconds commit_interval{100};
     Milliseconds floor{5000};
     Milliseconds replay_interval{2000};
-    Milliseconds retry_cap{5000};
+
+    // Clock
+    bool clock = true;
+    std::uint64_t clock_batch = 100;
+    Milliseconds clock_interval{10000};
 
     // Process
+    Milliseconds retry_cap{5000};
     std::string http = "127.0.0.1:9479";
     Milliseconds shutdown_timeout{25000};
     std::string port_file;

@@ -19,6 +19,8 @@ constexpr auto replays = "oms_relay_replays_total";
 constexpr auto replays_help = "Replayed dead letters";
 constexpr auto transactions = "oms_relay_transactions_total";
 constexpr auto transactions_help = "Kafka transactions, when delivering exactly once";
+constexpr auto clock_wakeups = "oms_clock_wakeups_total";
+constexpr auto clock_wakeups_help = "Why a sleeping clock woke up";
 
 double resident_memory() {
     std::ifstream statm("/proc/self/statm");
@@ -51,12 +53,22 @@ Metrics::Metrics()
       producer_rebuilds(counter("oms_relay_producer_rebuilds_total", "Producers replaced after a fatal error")),
       session_losses(counter("oms_relay_session_losses_total", "Database sessions lost")),
       broker_errors(counter("oms_relay_broker_errors_total", "Errors reported by the Kafka client")),
+      clock_runs(counter("oms_clock_runs_total", "Calls of oms.run_due that were committed")),
+      clock_timers(counter("oms_clock_timers_total", "Due timers whose work was done")),
+      clock_failures(counter("oms_clock_failures_total", "Calls of oms.run_due that failed and were rolled back")),
+      clock_session_losses(counter("oms_clock_session_losses_total", "Database sessions that the clock lost")),
+      clock_wakeups_by_bell(counter(clock_wakeups, clock_wakeups_help, "cause", "doorbell")),
+      clock_wakeups_by_timer(counter(clock_wakeups, clock_wakeups_help, "cause", "timer")),
+      clock_wakeups_by_interval(counter(clock_wakeups, clock_wakeups_help, "cause", "interval")),
       leader(gauge("oms_relay_leader", "1 while this worker owns the reader")),
       broker_up(gauge("oms_relay_broker_up", "1 while the broker is believed reachable")),
       in_flight_messages(gauge("oms_relay_in_flight_messages", "Messages not yet acknowledged")),
       in_flight_bytes(gauge("oms_relay_in_flight_bytes", "Bytes not yet acknowledged")),
       window_events(gauge("oms_relay_window_events", "Events read and not behind the cursor yet")),
       committed_event_id(gauge("oms_relay_committed_event_id", "Event the cursor stands behind")),
+      clock_running(gauge("oms_clock_running", "1 while the clock has its session")),
+      clock_lag_seconds(
+          gauge("oms_clock_lag_seconds", "For how long the oldest due timer had been due when the clock last looked")),
       resident_bytes(gauge("process_resident_memory_bytes", "Resident memory")),
       batch_events(histogram("oms_relay_batch_events", "Events per read that found some",
                              {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000})),

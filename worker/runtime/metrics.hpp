@@ -58,12 +58,22 @@ class Metrics {
     prometheus::Counter& session_losses;
     prometheus::Counter& broker_errors;
 
+    prometheus::Counter& clock_runs;
+    prometheus::Counter& clock_timers;
+    prometheus::Counter& clock_failures;
+    prometheus::Counter& clock_session_losses;
+    prometheus::Counter& clock_wakeups_by_bell;
+    prometheus::Counter& clock_wakeups_by_timer;
+    prometheus::Counter& clock_wakeups_by_interval;
+
     prometheus::Gauge& leader;
     prometheus::Gauge& broker_up;
     prometheus::Gauge& in_flight_messages;
     prometheus::Gauge& in_flight_bytes;
     prometheus::Gauge& window_events;
     prometheus::Gauge& committed_event_id;
+    prometheus::Gauge& clock_running;
+    prometheus::Gauge& clock_lag_seconds;
     prometheus::Gauge& resident_bytes;
 
     prometheus::Histogram& batch_events;

@@ -52,6 +52,18 @@ TEST(Config, DefaultsAreThoseOfTheDocumentation) {
     EXPECT_EQ(s.commit_interval, Milliseconds(100));
     EXPECT_EQ(s.shutdown_timeout, Milliseconds(25000));
     EXPECT_EQ(s.compression, "lz4");
+    EXPECT_TRUE(s.relay && s.clock);
+    EXPECT_EQ(s.clock_interval, Milliseconds(10000));
+    EXPECT_EQ(s.clock_batch, 100u);
+}
+
+TEST(Config, AWorkerWithoutARelayNeedsNoBroker) {
+    const auto s = parse_command({"run", "--database=d", "--relay", "off", "--clock-interval=2s"}, {}).settings;
+    EXPECT_TRUE(s.clock && !s.relay);
+    EXPECT_EQ(s.clock_interval, Milliseconds(2000));
+    EXPECT_FALSE(parse({"run", "--clock", "off"}).settings.clock);
+    EXPECT_FALSE(parse({"run"}, {"OMS_CLOCK=off"}).settings.clock);
+    EXPECT_THAT(error_with({"run", "--relay", "off", "--clock", "off"}), HasSubstr("nothing to do"));
 }
 
 TEST(Config, ReadsUnitsListsAndRepeatedOptions) {
@@ -116,6 +128,9 @@ TEST(Config, ImpossibleValuesAreRefused) {
     EXPECT_THAT(error_with({"run", "--http", "localhost:99999"}), HasSubstr("--http"));
     EXPECT_THAT(error_with({"run", "--start-at", "middle"}), HasSubstr("--start-at"));
     EXPECT_THAT(error_with({"run", "--reader", ""}), HasSubstr("--reader"));
+    EXPECT_THAT(error_with({"run", "--clock", "fast"}), HasSubstr("--clock"));
+    EXPECT_THAT(error_with({"run", "--clock-interval", "11s"}), HasSubstr("--clock-interval"));
+    EXPECT_THAT(error_with({"run", "--clock-batch", "0"}), HasSubstr("--clock-batch"));
 }
 
 TEST(Config, AKafkaPairWithoutAnEqualsSignIsRefusedAndNotShown) {

@@ -10,7 +10,9 @@
 #include "db/numbers.hpp"
 #include "db/pooler.hpp"
 #include "db/probe.hpp"
+#include "db/timer_store.hpp"
 #include "db/transaction.hpp"
+#include "runtime/refused.hpp"
 #include "test/pgbouncer.hpp"
 #include "test/postgres.hpp"
 #include "test/process.hpp"
@@ -182,16 +184,18 @@ TEST(Database, APoolerInBetweenIsRefusedWithAnExplanation) {
     try {
         db::EventSource source(settings, stop);
         FAIL() << "not refused";
-    } catch (const relay::Refused& refused) {
+    } catch (const runtime::Refused& refused) {
         EXPECT_THAT(refused.what(), testing::HasSubstr("pooler"));
         EXPECT_THAT(refused.what(), testing::HasSubstr("directly"));
     }
-    const auto findings = db::probe(settings.target, "kafka");
+    const db::TimerSettings of_timers{settings.target, 30s};
+    EXPECT_THROW(db::TimerStore(of_timers, stop), runtime::Refused) << "the clock has a bell, too";
+    const auto findings = db::probe(settings.target, {"kafka", true});
     EXPECT_FALSE(findings.back().good);
 }
 
 TEST(Database, ADatabaseWithoutTheExtensionIsAClearError) {
-    const auto findings = db::probe({"dbname=postgres", "", "t"}, "kafka");
+    const auto findings = db::probe({"dbname=postgres", "", "t"}, {"kafka", true});
     EXPECT_FALSE(findings.back().good);
     EXPECT_THAT(findings.back().text, testing::HasSubstr("CREATE EXTENSION oms"));
 }

@@ -3,20 +3,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "relay/doorbell.hpp"
+#include "runtime/doorbell.hpp"
 #include "test/fake_database.hpp"
 
-namespace oms::relay {
+namespace oms::runtime {
 namespace {
 
 using namespace std::chrono_literals;
+using relay::EventId;
 using test::FakeDatabase;
 using test::FakeSession;
 using testing::ElementsAre;
 
 struct Fixture {
     FakeDatabase db;
-    runtime::FakeClock clock;
+    FakeClock clock;
     FakeSession session{db};
     Doorbell bell{session, clock, 5s};
     Fixture() {
@@ -46,7 +47,7 @@ TEST(Doorbell, EventsInTheReadOnceMoreLetTheBellGo) {
 TEST(Doorbell, PausesFromOneToTenMillisecondsWhileAProducerCommits) {
     Fixture f;
     f.db.begin_commit();
-    std::vector<runtime::Clock::duration> pauses;
+    std::vector<Clock::duration> pauses;
     for (int i = 0; i < 6; ++i) pauses.push_back(f.bell.found_nothing());
     EXPECT_THAT(pauses, ElementsAre(1ms, 2ms, 4ms, 8ms, 10ms, 10ms));
     f.bell.found();
@@ -120,7 +121,7 @@ class Interleaving {
   private:
     bool once_more_;
     FakeDatabase db_;
-    runtime::FakeClock clock_;
+    FakeClock clock_;
     FakeSession session_{db_};
     Doorbell bell_{session_, clock_, 5s};
     int steps_[2] = {0, 0};
@@ -159,4 +160,4 @@ TEST(Doorbell, LosesNoWakeUpInAnyInterleaving) { EXPECT_EQ(count_lost_wake_ups(t
 TEST(Doorbell, WithoutTheReadOnceMoreTheSearchFindsLostWakeUps) { EXPECT_GT(count_lost_wake_ups(false), 0); }
 
 }  // namespace
-}  // namespace oms::relay
+}  // namespace oms::runtime

@@ -11,3 +11,5 @@ CREATE FUNCTION worker_test.pending(reader text) RETURNS bigint LANGUAGE sql AS
     $$ SELECT lag_events FROM oms.reader_status(reader) $$;
 CREATE FUNCTION worker_test.receipts() RETURNS TABLE (event_id bigint, topic text, partition int, "offset" bigint, broker_time timestamptz)
     LANGUAGE sql AS $$ SELECT event_id, topic, partition, "offset", broker_time FROM oms.receipt $$;
+CREATE FUNCTION worker_test.set_timer(delay interval) RETURNS void LANGUAGE sql AS
+    $$ SELECT FROM oms.create_task('worker_test', 'tick', idempotency_key => gen_random_uuid()::text, run_at => clock_timestamp() + delay) $$;

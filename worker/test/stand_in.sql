@@ -107,6 +107,9 @@ LANGUAGE sql AS $$
       AND (NOT parked OR EXISTS (SELECT FROM oms.blocked_keys(reject_event.reader) b WHERE b.topic = e.topic AND b.key = e.key))
     ON CONFLICT (reader, event_id) DO UPDATE SET error = excluded.error
     RETURNING dead_letter_id $$;
+CREATE FUNCTION oms.dead_letters_ahead(reader text) RETURNS TABLE (event_id bigint, topic text, key text, error text, parked boolean) LANGUAGE sql AS $$
+    SELECT d.event_id, d.topic, d.key, d.error, d.attempts = 0 FROM oms.dead_letter d JOIN oms.reader r ON r.name = d.reader
+    WHERE d.reader = dead_letters_ahead.reader AND d.event_id > r.cursor ORDER BY d.event_id $$;
 CREATE FUNCTION oms.topic_policies() RETURNS TABLE (topic text, on_reject text, receipts boolean) LANGUAGE sql AS
     'SELECT topic, on_reject, receipts FROM oms.policy';
 
@@ -147,6 +150,16 @@ CREATE FUNCTION oms.dlq_discard(ids bigint[], reason text) RETURNS SETOF oms.dea
 CREATE FUNCTION oms.metrics() RETURNS TABLE (name text, labels jsonb, value double precision) LANGUAGE sql AS
     $$ SELECT 'oms_active_sagas', '{"definition": "a \"quoted\" one"}'::jsonb, 3 $$;
 
+CREATE TABLE oms.timer (timer_id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, due_at timestamptz NOT NULL);
+CREATE FUNCTION oms.clock_time() RETURNS timestamptz LANGUAGE sql AS 'SELECT clock_timestamp()';
+CREATE FUNCTION oms.next_due() RETURNS timestamptz LANGUAGE sql AS 'SELECT min(due_at) FROM oms.timer';
+CREATE FUNCTION oms.run_due("limit" int DEFAULT 1000) RETURNS int LANGUAGE sql AS $$
+    WITH due AS (SELECT timer_id FROM oms.timer WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT "limit" FOR UPDATE SKIP LOCKED),
+         done AS (DELETE FROM oms.timer t USING due WHERE t.timer_id = due.timer_id RETURNING 1)
+    SELECT count(*)::int FROM done $$;
+CREATE FUNCTION oms.clock_arm() RETURNS boolean LANGUAGE sql AS 'SELECT pg_try_advisory_lock_shared(4714)';
+CREATE FUNCTION oms.clock_disarm() RETURNS void LANGUAGE sql AS 'SELECT pg_advisory_unlock_shared(4714)';
+
 -- What the tests do as producers.
 CREATE SCHEMA worker_test;
 CREATE FUNCTION worker_test.append(aggregate text, topic text, payload jsonb DEFAULT '{}', headers jsonb DEFAULT '{}') RETURNS bigint
@@ -167,3 +180,8 @@ CREATE FUNCTION worker_test.pending(reader text) RETURNS bigint LANGUAGE sql AS
     $$ SELECT lag_events FROM oms.reader_status(reader) $$;
 CREATE FUNCTION worker_test.receipts() RETURNS TABLE (event_id bigint, topic text, partition int, "offset" bigint, broker_time timestamptz)
     LANGUAGE sql AS $$ SELECT event_id, topic, partition, "offset", broker_time FROM oms.receipt $$;
+CREATE FUNCTION worker_test.set_timer(delay interval) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO oms.timer (due_at) VALUES (clock_timestamp() + delay);
+    IF delay <= '10s' AND NOT pg_try_advisory_xact_lock(4714) THEN PERFORM pg_notify('oms_clock', ''); END IF;
+END $$;

@@ -1,17 +1,17 @@
-#include "relay/doorbell.hpp"
+#include "runtime/doorbell.hpp"
 
 #include <algorithm>
 #include <chrono>
 
-namespace oms::relay {
+namespace oms::runtime {
 namespace {
 
 using namespace std::chrono_literals;
 
 // Somebody is committing: a commit takes a flush of the log, so looking again within a millisecond is
 // soon enough, and later than ten would be felt as latency.
-constexpr runtime::Clock::duration shortest_pause = 1ms;
-constexpr runtime::Clock::duration longest_pause = 10ms;
+constexpr Clock::duration shortest_pause = 1ms;
+constexpr Clock::duration longest_pause = 10ms;
 
 }  // namespace
 
@@ -20,15 +20,15 @@ void Doorbell::found() {
     pause_ = {};
 }
 
-runtime::Clock::duration Doorbell::found_nothing() {
+Clock::duration Doorbell::found_nothing() {
     if (state_ == State::armed) {
         state_ = State::asleep;
         until_ = clock_.now() + floor_;
         return {};
     }
-    // Rings that came before the bell is taken speak of commits that the read once more will see.
-    source_.take_ring();
-    if (!source_.arm_doorbell()) {
+    // Rings that came before the bell is taken speak of commits that the look once more will see.
+    bell_.take_ring();
+    if (!bell_.arm_doorbell()) {
         pause_ = std::clamp(pause_ * 2, shortest_pause, longest_pause);
         return pause_;
     }
@@ -39,7 +39,7 @@ runtime::Clock::duration Doorbell::found_nothing() {
 
 Doorbell::Woken Doorbell::wake() {
     if (state_ != State::asleep) return Woken::no;
-    const bool rung = source_.take_ring();
+    const bool rung = bell_.take_ring();
     if (!rung && clock_.now() < until_) return Woken::no;
     leave();
     return rung ? Woken::by_bell : Woken::by_floor;
@@ -48,7 +48,7 @@ Doorbell::Woken Doorbell::wake() {
 void Doorbell::leave() {
     if (state_ == State::awake) return;
     state_ = State::awake;
-    source_.disarm_doorbell();
+    bell_.disarm_doorbell();
 }
 
-}  // namespace oms::relay
+}  // namespace oms::runtime
