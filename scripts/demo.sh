@@ -45,7 +45,7 @@ mkdir -p "$state"
 say 'A private PostgreSQL, with the extension'
 scripts/cluster.sh destroy demo >/dev/null 2>&1 || true
 eval "$(scripts/cluster.sh start demo)"
-export PGOPTIONS='-c client_min_messages=warning'
+export PGOPTIONS='-c client_min_messages=warning' PSQL_PAGER=cat
 psql -Xqv ON_ERROR_STOP=1 <<'SQL'
 CREATE EXTENSION oms;
 CREATE ROLE shop LOGIN;
