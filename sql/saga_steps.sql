@@ -139,6 +139,15 @@ SELECT saga.steps(:id);
 SELECT status, waits_for FROM oms.signal_saga(:id, 'b', NULL, test.key());
 SELECT status, waits_for FROM oms.signal_saga(:id, 'a', NULL, test.key());
 
+-- A step's function signals its own saga, where a step beside it is waiting already; and other steps do not take it.
+CREATE FUNCTION saga.signal_own(context jsonb) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT to_jsonb((oms.signal_saga((context -> 'saga_id')::bigint, 'mine', '{"n": 1}', test.key())).status) $$;
+SELECT saga.define('beside', '{"name": "p", "kind": "parallel", "steps": [{"name": "a", "kind": "wait", "signal": "other"}, {"name": "b", "kind": "wait", "signal": "mine"}, {"name": "c", "kind": "sql", "function": "saga.signal_own", "compensation": null}]}');
+SELECT saga_id AS id, status, waits_for FROM oms.start_saga('beside', '{}', test.key()) \gset
+SELECT :'status', :'waits_for', saga.steps(:id);
+SELECT test.equal((SELECT signals FROM oms.saga WHERE saga_id = :id), 0, 'no signal is left');
+SELECT status FROM oms.signal_saga(:id, 'other', NULL, test.key());
+
 -- task: the payload tells the worker what for; the answer goes on in the transaction that brings it.
 CREATE FUNCTION saga.request(context jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object('please', context -> 'data' -> 'what') $$;
 CREATE FUNCTION saga.judge(context jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$

@@ -193,8 +193,8 @@ SELECT oms.saga_status(:id) -> 'data' ->> 'steps';
 -- After an error inside one saga the session forgets that it was advancing it.
 SELECT status FROM oms.start_saga('done', '{}', test.key());
 
--- A task whose last attempt failed, after one that nobody answered: the work may have been done, so it is undone. Only the worker's word that it can
--- never be done is a no.
+-- A task whose last attempt failed, after one that nobody answered: the work may have been done, or may be yet, so it is undone. The word of a
+-- worker that it can never be done is a no for his own attempt alone.
 SELECT oms.define_saga('outside', '{"steps": [{"name": "ship", "kind": "task", "queue": "saga-ship", "task": "ship", "retry": {"attempts": 2, "base_ms": 0},
     "compensation": {"queue": "saga-ship", "task": "take back"}}]}');
 SET oms.now_override = '2026-03-01 10:02:00+00';
@@ -210,6 +210,11 @@ SELECT attempt FROM oms.claim_tasks('saga-ship', lease => '1 second');
 SET oms.now_override = '2026-03-01 10:02:04+00';
 SELECT oms.fail_task(task_id, lease_epoch, 'there is no such address', false) FROM oms.claim_tasks('saga-ship');
 SELECT status, saga.outcomes(:id) FROM oms.saga WHERE saga_id = :id;
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-ship');
+SELECT status, saga.outcomes(:id) FROM oms.saga WHERE saga_id = :id;
+SELECT saga_id AS id FROM oms.start_saga('outside', '{}', test.key()) \gset
+SELECT attempt, oms.fail_task(task_id, lease_epoch, 'there is no such address', false) FROM oms.claim_tasks('saga-ship');
+SELECT status, saga.outcomes(:id) FROM oms.saga WHERE saga_id = :id;
 
 -- 10,000 steps, and back.
 SELECT saga.broken('do s10000');
@@ -217,6 +222,66 @@ SELECT oms.define_saga('long', jsonb_build_object('steps', jsonb_agg(saga.step('
 SELECT saga_id AS id, status FROM oms.start_saga('long', '{}', test.key()) \gset
 SELECT :'status', (SELECT count(*) FROM oms.saga_step WHERE saga_id = :id AND outcome = 'done');
 SELECT test.equal((SELECT array_agg(line ORDER BY n) FROM saga.log WHERE line LIKE 'undo%'), (SELECT array_agg('undo s' || n ORDER BY n DESC) FROM generate_series(1, 9999) n), 'undone in reverse order');
+
+-- Several that failed: resumed they are undone in the same order as before, one at a time, and a clock has nothing to do meanwhile.
+CREATE FUNCTION saga.outside(name text, queue text) RETURNS jsonb LANGUAGE sql
+    RETURN jsonb_build_object('name', name, 'kind', 'task', 'queue', queue, 'task', 'do ' || name, 'retry', '{"attempts": 2, "base_ms": 0}'::jsonb,
+        'compensation', jsonb_build_object('queue', queue, 'task', 'undo ' || name, 'retry', '{"attempts": 1}'::jsonb));
+SELECT saga.define('both', saga.outside('a', 'saga-both'), saga.outside('b', 'saga-both'), '{"name": "w", "kind": "wait", "signal": "go"}');
+SELECT saga_id AS id FROM oms.start_saga('both', '{}', test.key()) \gset
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-both');
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-both');
+SELECT status FROM oms.cancel_saga(:id, 'no more', test.key());
+SELECT kind, oms.fail_task(task_id, lease_epoch, 'not now', false) FROM oms.claim_tasks('saga-both');
+SELECT kind, oms.fail_task(task_id, lease_epoch, 'not now', false) FROM oms.claim_tasks('saga-both');
+SELECT status, regexp_replace(waits_for, '\d+', 'N') FROM oms.resume_saga(:id, 'now', test.key());
+SELECT test.equal(oms.run_due(), 0, 'nothing is due');
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-both', 9);
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-both', 9);
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
+
+-- A lease that ended without an answer leaves a doubt: who had it may yet do the work. So the step is undone, whatever comes later but success.
+SELECT saga.define('doubt', saga.outside('a', 'saga-doubt'));
+CREATE FUNCTION saga.lost_lease() RETURNS TABLE (id bigint, status text) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('oms.now_override', '2026-03-01 10:02:10+00', false);
+    SELECT saga_id INTO id FROM oms.start_saga('doubt', '{}', test.key());
+    PERFORM FROM oms.claim_tasks('saga-doubt', lease => '10 seconds');
+    PERFORM set_config('oms.now_override', '2026-03-01 10:02:20+00', false);
+    PERFORM oms.run_due();
+    SELECT s.status INTO status FROM oms.saga s WHERE saga_id = id;
+    RETURN NEXT;
+END $$;
+SELECT id FROM saga.lost_lease() \gset
+SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'no connection') FROM oms.claim_tasks('saga-doubt');
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-doubt');
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
+-- Refused: whoever was first may have done it before.
+SELECT id FROM saga.lost_lease() \gset
+SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'no', false) FROM oms.claim_tasks('saga-doubt');
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-doubt');
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
+-- Another task for the same step, which nobody ever had.
+SELECT id FROM saga.lost_lease() \gset
+SELECT kind, attempt, (oms.complete_task(task_id, lease_epoch, '{"$retry": "later"}')).status FROM oms.claim_tasks('saga-doubt');
+SELECT waits_for ~ 'task .* of step a' FROM oms.saga WHERE saga_id = :id;
+SELECT status FROM oms.cancel_saga(:id, 'no more', test.key());
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-doubt');
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
+-- Done after all.
+SELECT id FROM saga.lost_lease() \gset
+SELECT kind, attempt, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-doubt');
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
+-- Whether anybody had a step's work is on the disk as soon as the claim has committed: a crash must not turn it into work that nobody had.
+SELECT saga_id AS id FROM oms.start_saga('doubt', '{}', test.key()) \gset
+BEGIN;
+SELECT kind FROM oms.claim_tasks('saga-doubt');
+SELECT pg_current_wal_insert_lsn() AS claimed \gset
+COMMIT;
+SELECT test.ok(:'claimed' <= pg_current_wal_flush_lsn(), 'the claim is on the disk');
+SELECT status FROM oms.cancel_saga(:id, 'no more', test.key());
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-doubt');
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
 
 SELECT test.nothing($$SELECT * FROM oms.saga_step t JOIN oms.saga s USING (saga_id) WHERE s.status = 'compensated' AND (t.status = 'completed' OR t.unknown AND t.status = 'failed')$$,
     'a compensated saga has an outcome for every step that was completed');

@@ -75,7 +75,7 @@ struct Step {
     StepStatus status = StepStatus::pending;
     bool busy = false;            // it waits for an answer or for a time, so there is nothing to do now
     bool begun = false;           // pending again after an attempt: once the saga goes back there will be no other
-    bool unknown = false;         // failed, but it may have been done: it is compensated like a completed one
+    bool unknown = false;         // it may have been done: once it has failed, it is compensated like a completed one
     bool decided = false;         // of a two-phase step: its participants are told to commit
     std::int32_t completion = 0;  // its number in the order of completion, from 1; 0 for what need not be compensated
 };

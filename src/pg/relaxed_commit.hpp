@@ -12,11 +12,12 @@ namespace oms::pg {
 bool relaxed_begins();
 void relaxed_ends(bool began);
 
+// `fn` says whether the loss of what it wrote would be harmless.
 template <class Fn>
 void relaxed(Fn&& fn) {
     bool began = relaxed_begins();
-    fn();
-    relaxed_ends(began);
+    bool harmless = fn();
+    relaxed_ends(began && harmless);
 }
 
 // Called once, from _PG_init, behind everything else that watches transactions.

@@ -140,8 +140,9 @@ void register_settings() {
                                &outbox_reader_text, "kafka", PGC_USERSET, 0, nullptr, nullptr, nullptr);
     DefineCustomBoolVariable("oms.durable_claims",
                              "A transaction that only claims tasks waits for the disk when it commits.",
-                             "Off: a claim that a crash undoes is as if it had never been made.", &durable_claims,
-                             false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+                             "Off: a claim that a crash undoes is as if it had never been made. Claims of tasks with a "
+                             "provider_key wait in any case.",
+                             &durable_claims, false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     DefineCustomStringVariable("oms.now_override", "A fixed time for tests; empty means the real clock.", nullptr,
                                &now_override_text, "", PGC_SUSET, 0, check_now_override, now_override_assigned,
                                nullptr);

@@ -2,6 +2,7 @@
 #include "pg/jsonpath.hpp"
 #include "pg/raise.hpp"
 #include "saga/instance.hpp"
+#include "saga/signals.hpp"
 
 #include "pg/poison.hpp"
 
@@ -59,6 +60,20 @@ void note_waits(Instance& saga) {
     }
     const char* reason = first < 0 ? "nothing" : wait_of(saga, first);
     saga.waits_for = more == 0 ? reason : pg::format("%s, and %d more", reason, more);
+}
+
+// A signal that a step's own function has sent is kept, also when a step beside it is waiting for it already.
+bool take_kept_signals(Instance& saga) {
+    if (saga.signals == 0 || saga.status != SagaStatus::running) return false;
+    bool any = false;
+    const auto count = static_cast<std::int32_t>(saga.rows.size());
+    for (std::int32_t i = 0; i < count; ++i) {
+        if (saga.definition->node(i).kind != Kind::wait || saga.step(i).status != StepStatus::waiting) continue;
+        std::optional<Jsonb*> payload = take_signal(saga, i);
+        if (payload) step_succeeded(saga, i, *payload);
+        any = any || payload;
+    }
+    return any;
 }
 
 void finish(Instance& saga, SagaStatus status) {
@@ -131,7 +146,10 @@ void advance(Instance& saga) {
         case Act::close: close(saga, i); break;
         case Act::compensate: undo_step(saga, i); break;
         case Act::finish: finish(saga, action.status); return;
-        default: note_waits(saga); return;
+        default:
+            if (take_kept_signals(saga)) break;
+            note_waits(saga);
+            return;
         }
     }
 }

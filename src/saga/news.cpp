@@ -39,6 +39,7 @@ void question_answered(Instance& saga, std::int32_t i, const StepNews& news) {
         if (member.kind == pg::JsonKind::text) outcome = member.text();
     }
     if (outcome == "succeeded") return step_succeeded(saga, i, news.result);
+    if (outcome == "failed") saga.step(i).unknown = false;
     step_failed(saga, i, saga.row(i).error, false, outcome != "failed");
 }
 
@@ -68,7 +69,12 @@ bool apply(Instance& saga, std::int32_t i, const StepNews& news) {
     case StepStatus::running:
     case StepStatus::waiting:
         if (saga.definition->node(i).kind != Kind::task) return false;
-        row.asking ? question_answered(saga, i, news) : work_answered(saga, i, news);
+        if (row.asking) {
+            question_answered(saga, i, news);
+        } else {
+            if (news.in_doubt) saga.step(i).unknown = true;
+            work_answered(saga, i, news);
+        }
         return true;
     case StepStatus::compensating:
         if (!saga.step(i).busy || saga.spec(i).undo.does == Does::calls) return false;

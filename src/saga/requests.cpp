@@ -122,9 +122,9 @@ State resume(core::SagaId id, bool by_hand, std::string_view reason) {
                 undone_by_hand(saga, i, reason);
                 continue;
             }
-            set_status(saga, i, StepStatus::compensating);
+            // As before it was tried: each is undone when its turn comes, after what completed behind it.
+            set_status(saga, i, saga.step(i).unknown ? StepStatus::failed : StepStatus::completed);
             saga.row(i).undo_attempts = 0;
-            saga.row(i).due_at = saga.now;
         }
     });
 }

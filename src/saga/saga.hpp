@@ -89,9 +89,13 @@ struct StepNews {
     std::int64_t step_id;
     std::int64_t task_id = 0;  // 0: whichever the step waits for
     Outcome outcome = Outcome::succeeded;
+    bool in_doubt = false;  // whatever the answer: somebody who had the work before may have done it, or may do it yet
     Jsonb* result = nullptr;
     std::string_view error = {};
 };
+
+// The order that the step's saga is about, as its key names it; empty when it is about something else.
+std::string_view order_of_step(std::int64_t step_id);
 
 // A step's work has ended. News of work that the step does not wait for is ignored.
 void step_closed(const StepNews& news);

@@ -120,6 +120,7 @@ void begin_step(Instance& saga, std::int32_t i) {
 void step_succeeded(Instance& saga, std::int32_t i, Jsonb* result) {
     set_status(saga, i, StepStatus::completed);
     saga.step(i).completion = ++saga.completions;
+    saga.step(i).unknown = false;
     StepRow& row = saga.row(i);
     row.finished_at = saga.now;
     row.error = {};
@@ -133,13 +134,16 @@ void step_succeeded(Instance& saga, std::int32_t i, Jsonb* result) {
 }
 
 void step_failed(Instance& saga, std::int32_t i, std::string_view error, bool retryable, bool unknown) {
-    if (unknown && saga.status == SagaStatus::running && ask(saga, i, error)) return;
     const core::RetryPolicy& policy = saga.spec(i).work.retry;
-    // What was decided is committed, however long it takes.
-    const bool decided = saga.definition->node(i).phase == Phase::commit;
     StepRow& row = saga.row(i);
-    if (decided || (saga.status == SagaStatus::running &&
-                    core::saga::after_failure(policy, row.attempts, retryable) == core::saga::AfterFailure::retry)) {
+    const bool forward = saga.status == SagaStatus::running;
+    // What was decided is committed, however long it takes.
+    const bool again =
+        saga.definition->node(i).phase == Phase::commit ||
+        (forward && core::saga::after_failure(policy, row.attempts, retryable) == core::saga::AfterFailure::retry);
+    unknown = unknown || (!again && saga.step(i).unknown);
+    if (unknown && forward && ask(saga, i, error)) return;
+    if (again) {
         set_status(saga, i, StepStatus::pending);
         row.error = pg::copied(error);
         row.due_at = saga.now + backoff_us(saga, i, policy, row.attempts);
@@ -165,7 +169,7 @@ void postpone_step(Instance& saga, std::int32_t i, std::string_view reason) {
 
 void halt_step(Instance& saga, std::int32_t i) {
     StepRow& row = saga.row(i);
-    if (saga.step(i).status == StepStatus::pending) {
+    if (saga.step(i).status == StepStatus::pending && !saga.step(i).unknown) {
         // Its attempts so far were rolled back, and there will be no other.
         set_status(saga, i, StepStatus::skipped);
         row.finished_at = saga.now;

@@ -163,7 +163,8 @@ std::span<const Leased> claim(const Claim& claim) {
     const Queue& queue = queue_named(claim.queue);
     if (queue.paused) return taken.span();
     // A crash may undo a claim that did not wait for the disk: then it was never made. The tasks are ready again, and the epoch that the holder
-    // was given is not that of anybody who claims them later, so his answer is refused like any late one.
+    // was given is not that of anybody who claims them later, so his answer is refused like any late one. Work that has a key at a provider is
+    // another matter: when it is withdrawn, whether anybody ever had it says whether it may have been done.
     auto work = [&] {
         Terms lease{.epoch = draw_epoch(), .until = 0, .now = pg::now_us(), .owner = 0};
         lease.until = lease.now + (claim.lease_us > 0 ? claim.lease_us : queue.lease_us);
@@ -185,7 +186,10 @@ std::span<const Leased> claim(const Claim& claim) {
     if (pg::settings::durable_claims) {
         work();
     } else {
-        pg::relaxed(work);
+        pg::relaxed([&] {
+            work();
+            return std::ranges::all_of(taken.span(), [](const Leased& task) { return task.provider_key.empty(); });
+        });
     }
     pg::end_of_command();
     return taken.span();

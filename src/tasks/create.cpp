@@ -57,6 +57,7 @@ core::TaskId create(const NewTask& task) {
         row.set_null(Field::provider_key);
     }
     row.set(Field::lease_epoch, Int64GetDatum(0));
+    row.set(Field::in_doubt, BoolGetDatum(false));
     for (int field : {Field::lease_until, Field::lease_owner, Field::last_error, Field::result}) row.set_null(field);
     set_time(Field::created_at, now);
     set_time(Field::updated_at, now);
@@ -102,6 +103,7 @@ void its_time_has_come(pg::Row& row) {
     pg::RowValues changes;
     changes.set(Field::attempt, row.value(Field::attempt));
     changes.set(Field::lease_epoch, row.value(Field::lease_epoch));
+    changes.set(Field::in_doubt, row.value(Field::in_doubt));
     if (row.is_null(Field::last_error)) {
         changes.set_null(Field::last_error);
     } else {
@@ -140,6 +142,7 @@ bool replay(core::TaskId task) {
         pg::RowValues changes;
         changes.set(Field::attempt, Int32GetDatum(0));
         changes.set(Field::lease_epoch, Int64GetDatum(epoch_of(row) + 1));  // answers to the old lease come too late
+        changes.set(Field::in_doubt, row.value(Field::in_doubt));
         changes.set_null(Field::last_error);
         make_ready(row, pg::now_us(), changes);
         replayed = true;

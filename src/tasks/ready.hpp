@@ -8,11 +8,12 @@
 
 namespace oms::tasks {
 
-// What make_ready() writes. The caller sets attempt, lease_epoch and last_error beforehand.
+// What make_ready() writes. The caller sets attempt, lease_epoch, in_doubt and last_error beforehand.
 inline constexpr std::array ready_fields{
     static_cast<int>(Field::status),      static_cast<int>(Field::run_at),      static_cast<int>(Field::position),
     static_cast<int>(Field::attempt),     static_cast<int>(Field::lease_epoch), static_cast<int>(Field::lease_until),
-    static_cast<int>(Field::lease_owner), static_cast<int>(Field::last_error),  static_cast<int>(Field::updated_at),
+    static_cast<int>(Field::lease_owner), static_cast<int>(Field::last_error),  static_cast<int>(Field::in_doubt),
+    static_cast<int>(Field::updated_at),
 };
 
 // Makes a locked task ready: at once, or when `run_at` has come.

@@ -31,6 +31,7 @@ constexpr std::array columns{
     pg::Column{"lease_epoch", INT8OID},
     pg::Column{"lease_until", TIMESTAMPTZOID, true},
     pg::Column{"lease_owner", INT8OID, true},
+    pg::Column{"in_doubt", BOOLOID},
     pg::Column{"last_error", TEXTOID, true},
     pg::Column{"result", JSONBOID, true},
     pg::Column{"created_at", TIMESTAMPTZOID},

@@ -26,6 +26,7 @@ enum Field : int {
     lease_epoch,
     lease_until,
     lease_owner,
+    in_doubt,  // a lease ended without an answer: whoever had it may have done the work, or may do it yet
     last_error,
     result,
     created_at,
@@ -41,6 +42,7 @@ inline constexpr std::string_view dead = "dead";
 
 inline std::string_view status_of(const pg::Row& row) { return pg::text_view(row.value(Field::status)); }
 inline std::int64_t epoch_of(const pg::Row& row) { return DatumGetInt64(row.value(Field::lease_epoch)); }
+inline bool is_in_doubt(const pg::Row& row) { return DatumGetBool(row.value(Field::in_doubt)); }
 inline std::int64_t step_of(const pg::Row& row) {
     return row.is_null(Field::step_id) ? 0 : DatumGetInt64(row.value(Field::step_id));
 }

@@ -75,9 +75,10 @@ struct Closed {
     core::TaskId task;
     std::int64_t step_id;  // 0: none
     bool succeeded;
-    bool dead;      // no further attempt will be made
-    bool refused;   // dead because the worker said that it never will succeed
-    bool unknown;   // dead, and nobody knows whether the work was done: its attempts are used up, and none was refused
+    bool dead;     // no further attempt will be made
+    bool refused;  // dead because the worker said that it never will succeed
+    bool
+        unknown;  // nobody knows whether the work was done, or will be: a lease ended without an answer, or the attempts are used up
     bool replayed;  // the same answer had been given before; nothing happened now
     Jsonb* result;
     std::string_view error;

@@ -53,6 +53,31 @@ missed                    | cursor   | WRITERS=2 ORDER_WRITERS=0 BOUND_NOT_CARRI
 missed                    | cursor   | WRITERS=2 ORDER_WRITERS=0 READER_APPENDS OWN_XID_FORGOTTEN
 out_of_order              | cursor   | WRITERS=2 SORT_BY_XID
 out_of_order              | cursor   | WRITERS=2 ID_BEFORE_ROW_LOCK
+holds                     | saga     | CLOCK_AT_ONCE RESUMES=0
+holds                     | saga     | CLOCK_AT_ONCE WORKERS=1 ASKS
+holds                     | saga     | WORKERS=1 RESUMES=0
+holds                     | saga     | SIGNALS
+old_answer_counted        | saga     | CLOCK_AT_ONCE EPOCH_UNCHECKED
+leaked                    | saga     | CLOCK_AT_ONCE DOUBT_FORGOTTEN
+leaked                    | saga     | CLOCK_AT_ONCE LEASED_TAKEN_FOR_UNTOUCHED
+leaked                    | saga     | CLOCK_AT_ONCE CLAIM_LOST_IN_CRASH
+leaked                    | saga     | CLOCK_AT_ONCE UNKNOWN_TAKEN_FOR_FAILED
+leaked                    | saga     | CLOCK_AT_ONCE USED_UP_TAKEN_FOR_FAILED
+leaked                    | saga     | CLOCK_AT_ONCE UNSTOPPABLE_HALTED
+leaked                    | saga     | CLOCK_AT_ONCE UNDONE_BESIDE_RUNNING_BRANCH
+leaked                    | saga     | CLOCK_AT_ONCE UNDOING_NOT_REMEMBERED
+leaked                    | saga     | CLOCK_AT_ONCE ASKS QUESTION_DECIDES_NOTHING
+undone_too_early          | saga     | CLOCK_AT_ONCE PENDING_RETRY_NOT_HALTED
+undone_out_of_order       | saga     | CLOCK_AT_ONCE UNDONE_AS_DEFINED
+undone_out_of_order       | saga     | CLOCK_AT_ONCE SIGNALS WORKERS=1 RESUMED_ALL_AT_ONCE
+barrier_broken            | saga     | CLOCK_AT_ONCE WORKERS=1 BARRIER_IGNORED
+waits_for_nobody          | saga     | CLOCK_AT_ONCE STEP_TOLD_LATER
+ended_twice               | saga     | SIGNALS WORKERS=1 CANCELED_AFTER_ITS_END
+ended_twice               | saga     | SIGNALS WORKERS=1 LATE_TIMER_TURNS_BACK
+signal_lost               | saga     | SIGNALS SIGNAL_NOT_KEPT
+signal_lost               | saga     | SIGNALS KEPT_SIGNAL_NOT_OFFERED
+stuck                     | saga     | SIGNALS WAKE_TIME_KEPT
+stuck                     | saga     | SIGNALS TIMER_NEVER_MOVED
 '
 
 # Searches all states of one model; the answer of pan is left in $work/answer. What should be refuted is searched breadth
@@ -61,7 +86,7 @@ search() {
     local verdict=$1 model=$2 search_flags=(-O1 -DBFS)
     shift 2
     [[ $verdict == holds ]] && search_flags=(-O2 -DCOLLAPSE)
-    cp "$models/$model.pml" "$work"
+    cp "$models"/*.pml "$work"
     (
         cd "$work"
         rm -f ./*.trail
