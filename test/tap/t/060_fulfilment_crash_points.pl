@@ -123,7 +123,9 @@ my @stories = (
 		work(5, 'authorize'), clock('5 seconds'), work(6, 'capture'), work(7, 'shipment', 'shipping') ],
 	[ 'suspect', 'canceled||0|0|compensated|-|0', created('s'), paid('{"checks": ["fraud"]}'),
 		claimed(1, 'check', 'checks'), refused(1, 'check') ],
-	[ 'unshipped', 'canceled||150|150|compensated|refunded|0', @shipping, refused(3, 'shipment'), work(4, 'refund') ],
+	[ 'unshipped', 'canceled||150|150|compensated|refunded|0', @shipping, refused(3, 'shipment'),
+		# Asked for only where the claim was lost: whoever had it may have sent the goods.
+		work(5, 'stop, if asked to', 'shipping'), work(4, 'refund') ],
 	[ 'called back', 'canceled||150|150|compensated|refunded|0', @shipping, accepted(3, 'shipment'), $cancel,
 		work(4, 'shipment.cancel', 'shipping'), work(5, 'refund') ],
 	[ 'authorized', 'confirmed||150|0|completed|authorized|0', created('s'), paid('{"auth_only": true}'), work(1, 'authorize') ],
