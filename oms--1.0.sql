@@ -617,6 +617,20 @@ CREATE TABLE oms.saga_signal (
 COMMENT ON TABLE oms.saga_signal IS 'Signals as they were sent; taken_by is the step that has it, NULL while none waits for it.';
 CREATE INDEX saga_signal_saga ON oms.saga_signal (saga_id, name);
 
+CREATE TABLE oms.saga_counted (
+    name   text COLLATE "C" NOT NULL,
+    labels jsonb NOT NULL,
+    value  double precision NOT NULL,
+    PRIMARY KEY (name, labels)
+);
+COMMENT ON TABLE oms.saga_counted IS 'What the sagas that were purged count for in oms.saga_metrics.';
+
+CREATE TABLE oms.purge_position (
+    what    text COLLATE "C" PRIMARY KEY,
+    next_id bigint NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE oms.purge_position IS 'Where the next purge of tasks or sagas goes on.';
+
 CREATE TYPE oms.saga_state AS (
     saga_id     bigint,
     definition  text,
@@ -738,6 +752,7 @@ CREATE TABLE oms.payment_operation (
     step_id      bigint,
     task_id      bigint,
     reconciles   uuid,
+    reason       text,
     error        text,
     result       jsonb,
     requested_at timestamptz NOT NULL,
@@ -746,6 +761,7 @@ CREATE TABLE oms.payment_operation (
 ) PARTITION BY RANGE (created_at);
 COMMENT ON TABLE oms.payment_operation IS
     'What was asked of a payment provider: pending, then succeeded, failed or indeterminate. operation_id is the provider''s idempotency key.';
+COMMENT ON COLUMN oms.payment_operation.reason IS 'Why somebody asked for it; error is why it failed.';
 COMMENT ON COLUMN oms.payment_operation.task_id IS 'What asks the provider; NULL for what an operator did by other means.';
 CREATE INDEX payment_operation_payment ON oms.payment_operation (payment_id);
 CREATE TABLE oms.payment_operation_default PARTITION OF oms.payment_operation DEFAULT WITH (fillfactor = 80);
@@ -999,7 +1015,7 @@ CREATE FUNCTION oms.cancel_task(task_id bigint, reason text) RETURNS boolean
 COMMENT ON FUNCTION oms.cancel_task(bigint, text) IS 'Withdraws a task: it is dead, an answer to its lease comes too late. False: it was closed already. Audited.';
 CREATE FUNCTION oms.purge_tasks(batch integer DEFAULT 1000) RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_purge_tasks';
-COMMENT ON FUNCTION oms.purge_tasks(integer) IS 'Looks at the next batch of tasks and deletes those that are done and kept long enough; answers how many.';
+COMMENT ON FUNCTION oms.purge_tasks(integer) IS 'Deletes up to batch tasks that are done and were kept long enough, and dead ones of sagas that were purged; answers how many.';
 
 -- Sagas ---------------------------------------------------------------------------------------------------------------------------------
 
@@ -1098,6 +1114,11 @@ CREATE FUNCTION oms.reconcile_payment(payment_id uuid, idempotency_key text DEFA
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_reconcile_payment';
 COMMENT ON FUNCTION oms.reconcile_payment(uuid, text, text, uuid, text) IS
     'Lets the provider be asked what became of indeterminate operations; or, with outcome (succeeded, refused), settles one by hand.';
+
+CREATE FUNCTION oms.purge_sagas(older_than interval DEFAULT '30 days', "limit" integer DEFAULT 1000) RETURNS integer
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_purge_sagas';
+COMMENT ON FUNCTION oms.purge_sagas(interval, integer) IS
+    'Deletes up to limit sagas that ended longer ago than older_than, with their steps, signals and timers; answers how many. One whose order is not over stays.';
 
 -- The built-in saga ----------------------------------------------------------------------------------------------------------------------
 
@@ -1267,7 +1288,7 @@ COMMENT ON FUNCTION oms.list_sagas(jsonb, text, integer) IS
 CREATE FUNCTION oms.saga_metrics(OUT name text, OUT labels jsonb, OUT value double precision)
     RETURNS SETOF record
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_saga_metrics';
-COMMENT ON FUNCTION oms.saga_metrics() IS 'Counts and durations of the sagas that are kept, by definition.';
+COMMENT ON FUNCTION oms.saga_metrics() IS 'Counts and durations of sagas, by definition; totals also of those that were purged.';
 
 CREATE FUNCTION oms.saga_graph(definition text, format text DEFAULT 'mermaid', version integer DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_saga_graph';
@@ -1583,6 +1604,7 @@ INSERT INTO oms.api VALUES
     ('cancel_saga(bigint, text, text)', 'application'),
     ('compensate_saga(bigint, text, text)', 'operator'),
     ('resume_saga(bigint, text, text, boolean)', 'operator'),
+    ('purge_sagas(interval, integer)', 'worker'),
     ('saga_status(bigint)', 'reader'),
     ('saga_history(bigint)', 'reader'),
     ('list_sagas(jsonb, text, integer)', 'reader'),
@@ -1738,5 +1760,7 @@ SELECT pg_catalog.pg_extension_config_dump('oms.saga_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.saga', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.saga_step', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.saga_signal', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.saga_counted', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.purge_position', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.saga_signal_signal_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.fulfilment_policy', '');

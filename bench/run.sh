@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures oms and its rivals in one run, side by side, on a private server, and prints tables: medians of several rounds, with the spread.
 #
-#   bench/run.sh                     all measurements, about forty minutes
+#   bench/run.sh                     all measurements, about an hour
 #   bench/run.sh clients latency     some of them: micro in_backend transitions batch clients memory pages, and with Apache Kafka (scripts/broker.sh)
 #                                    drain latency listening worker_memory held_snapshot; tasks and sagas: tasks waiting whole_order
 #   bench/run.sh --write [...]       writes the tables into bench/README.md as well

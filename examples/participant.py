@@ -80,7 +80,7 @@ class Participant:
             if self.happens("unsure", task.token, about_kind(self.world, about), asked):
                 return {"outcome": "unknown"}
             outcome, reference = self.world.look_up(about)
-            return {"outcome": outcome, "provider_ref": reference}
+            return {"outcome": outcome, "provider_ref": reference, "reason": None if reference else "the provider has no such request"}
         if task.kind == "inventory.release":
             task.amount = self.world.done("inventory.reserve", task.subject)
         declined = task.kind in DECLINABLE and self.drawn("declined", task.token, task.kind, number)

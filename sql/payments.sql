@@ -131,6 +131,65 @@ SELECT test.equal(test.payment(:'p1') || ', ' || test.payment(:'p2'), 'refunded 
 SELECT status FROM oms.cancel_order(:'o', 'x', test.key());
 SELECT test.equal(array_agg(DISTINCT status), '{released}', 'then they are free') FROM oms.reservation WHERE order_id = :'o';
 
+-- What an order counts as paid follows its payments: less when less is captured than was authorized, or when it is voided; more with a further payment.
+CREATE FUNCTION test.amounts(id uuid) RETURNS text LANGUAGE sql BEGIN ATOMIC
+    SELECT concat_ws(' ', status, paid_minor || '-' || refunded_minor) FROM oms.orders WHERE order_id = id; END;
+SELECT test.make_order('reserved') AS o \gset
+SELECT test.pay(:'o') AS p \gset
+SELECT test.fails(format('SELECT test.advance(%L, ''pay'')', :'o'), 'OM003', 'an order is not paid before the provider has answered');
+SELECT detail, hint FROM test.outcome(format('SELECT test.advance(%L, ''pay'')', :'o'));
+SELECT test.provider('yes');
+SELECT status FROM test.advance(:'o', 'pay');
+SELECT test.amounts(:'o');
+SELECT capture_due_at FROM oms.capture_payment(:'p', 2000, NULL, test.key());
+SELECT test.amounts(:'o');
+SELECT test.provider('yes');
+SELECT test.amounts(:'o');
+SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'a part that is captured');
+-- The rest is open again.
+SELECT test.fails(format('SELECT oms.authorize_payment(%L, 501, test.key())', :'o'), 'OM001', 'more than the rest');
+SELECT test.pay(:'o', 500) AS p2 \gset
+SELECT test.amounts(:'o');
+SELECT test.provider('yes');
+SELECT test.amounts(:'o');
+SELECT detail, hint FROM test.outcome(format('SELECT oms.refund_order(%L, 2100, ''x'', test.key())', :'o'));
+SELECT status FROM oms.refund_order(:'o', 1500, 'x', test.key());
+SELECT test.provider('yes');
+SELECT test.amounts(:'o');
+SELECT status FROM oms.void_payment(:'p2', 'the customer called', test.key());
+SELECT test.provider('yes');
+SELECT test.amounts(:'o');
+SELECT type, payload -> 'prev_paid_minor', payload -> 'paid_minor', payload ->> 'currency', payload ->> 'reason' FROM oms.order_timeline(:'o') WHERE seq > 3 ORDER BY seq;
+-- Why it was asked is kept with what came of it.
+SELECT test.equal(reason, 'the customer called', 'why it is void') FROM oms.payment WHERE payment_id = :'p2';
+SELECT test.equal((SELECT array_agg(payload ->> 'reason' ORDER BY id) FROM oms.event WHERE aggregate_id = :'p2' AND type LIKE 'payment.void%'), '{the customer called,the customer called}', 'and its events say so');
+SELECT test.equal((SELECT payload ->> 'reason' FROM oms.event WHERE aggregate_id = :'p' AND type = 'payment.refunded'), 'x', 'a refund''s, too');
+SELECT operation ->> 'kind', operation ->> 'reason' FROM jsonb_array_elements(oms.get_payment(:'p2') -> 'operations') operation;
+-- Nothing is held any more, though it is on its way: another payment takes the place.
+SELECT test.make_order('reserved') AS o \gset
+SELECT test.pay(:'o') AS p \gset
+SELECT test.provider('yes');
+SELECT status FROM test.advance(:'o', 'pay');
+SELECT status FROM test.advance(:'o', 'confirm');
+SELECT status FROM test.advance(:'o', 'ship');
+SELECT status FROM oms.capture_payment(:'p', idempotency_key => test.key());
+SELECT test.provider('card expired');
+SELECT test.amounts(:'o');
+SELECT status FROM oms.void_payment(:'p', 'another card', test.key());
+SELECT test.provider('yes');
+SELECT test.amounts(:'o');
+SELECT test.pay(:'o') AS p \gset
+SELECT test.provider('insufficient funds');
+SELECT test.amounts(:'o');
+SELECT test.pay(:'o') AS p \gset
+SELECT test.provider('yes');
+SELECT test.amounts(:'o');
+SELECT status FROM oms.capture_payment(:'p', idempotency_key => test.key());
+SELECT test.provider('yes');
+SELECT test.amounts(:'o');
+SELECT type, payload -> 'paid_minor' FROM oms.order_timeline(:'o') WHERE seq > 3 ORDER BY seq;
+SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'what orders count and what their payments hold');
+
 -- Nobody knows: not a failure. The money stays held, the provider is asked, and its answer decides.
 SELECT test.make_order('reserved') AS o \gset
 SELECT test.pay(:'o') AS p \gset
@@ -251,6 +310,8 @@ SELECT test.make_order('reserved') AS o \gset
 SELECT amount_minor FROM oms.authorize_payment(:'o', 100, test.key());
 SELECT test.fails(format('SELECT oms.advance_order(%L, ''pay'', test.key())', :'o'), 'OM003', 'paid by less than the total');
 SELECT amount_minor FROM oms.authorize_payment(:'o', NULL, test.key());
+SELECT test.fails(format('SELECT oms.advance_order(%L, ''pay'', test.key())', :'o'), 'OM003', 'paid by what is only asked for');
+SELECT test.provider('yes');
 SELECT status FROM oms.advance_order(:'o', 'pay', test.key());
 SELECT test.fails(format('SELECT oms.refund_order(%L, 100, ''x'', test.key())', :'o'), 'OM003', 'a refund of what is not captured');
 -- An order does not end while its money is held.

@@ -109,7 +109,7 @@ SELECT count(*) > 0 FROM oms.run_due();
 RESET oms.now_override;
 SELECT test.equal(test.stock('pear'), '1/3', 'one pear came back');
 SELECT order_id = :'e' AS unpaid, status FROM oms.orders WHERE order_id IN (:'e', :'f') ORDER BY 1;
-SELECT test.equal(test.timeline(:'e'), '{order.created,order.reserved,inventory.reserved,inventory.released,order.canceled}', 'the story of an order that expired');
+SELECT test.equal(test.timeline(:'e'), '{order.created,inventory.reserved,order.reserved,inventory.released,order.canceled}', 'the story of an order that expired');
 SELECT test.equal(array_agg(status ORDER BY status), '{expired}', 'its reservation expired') FROM oms.reservation WHERE order_id = :'e';
 
 -- Buckets: the same stock over several rows.

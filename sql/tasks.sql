@@ -171,3 +171,19 @@ SELECT count(oms.create_task('pages', 'k', '{}', 'pages-' || i)) FROM generate_s
 SELECT count(outcome) FROM (SELECT array_agg(task_id) t, array_agg(lease_epoch) e FROM oms.claim_tasks('pages', 3000)) c, oms.complete_tasks(t, e);
 SELECT test.claim_pages('pages') > 0 AS warm;
 SELECT test.ok(test.claim_pages('pages') <= :alone + 40, 'pages of a claim in the middle of a long queue');
+
+-- What is rolled back to a savepoint is claimable again for everybody, also for a session that begins where another one has said that all is done.
+SELECT count(oms.create_task('saved', 'k' || i, '{}', 'saved-' || i)) FROM generate_series(1, 1500) i;
+SELECT count(outcome) FROM (SELECT array_agg(task_id) t, array_agg(lease_epoch) e FROM oms.claim_tasks('saved', 400)) c, oms.complete_tasks(t, e);
+SELECT kind FROM oms.claim_tasks('saved', 1, '1 hour');
+BEGIN;
+SAVEPOINT s;
+SELECT kind FROM oms.claim_tasks('saved', 1, '1 hour');
+ROLLBACK TO s;
+-- How far a queue is done is stored once a second, by a session that claims all the while.
+SELECT sum(n) FROM generate_series(1, 5) i, LATERAL (SELECT count(*) AS n FROM oms.claim_tasks('saved', 150 + 0 * i, '1 hour') WHERE pg_sleep(CASE WHEN kind ~ '0$' THEN 0.02 ELSE 0 END)::text = '') c;
+COMMIT;
+\c
+\t on
+\pset format unaligned
+SELECT count(*), bool_or(kind = 'k402') AS with_it FROM oms.claim_tasks('saved', 1000);

@@ -27,7 +27,7 @@ measure() {
     local due pages us
     export PGDATABASE=waiting_$1
     stretch "$2: create and pay an order" waiting_orders.sql -v n="$paid_orders" -v round="$round"
-    pgbench_run waiting_order $clients -t "$((seconds * 500))"
+    pgbench_run waiting_order $clients -t "$((seconds * 2000 / clients))"
     record "$2: orders" '1/s' "$tps"
     for due in 0 10 1000; do
         read -r pages us <<<"$(sql run_due.sql -v due=$due -v round="$round-$due")"

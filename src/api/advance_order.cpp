@@ -20,13 +20,15 @@ struct Advance {
 // Where payments were begun for an order it is paid by them; without any, whoever says "pay" has the money.
 void require_payments_suffice(const orders::Order& order) {
     payments::Sums sums = payments::sums_of(order.id);
-    if (sums.payments == 0 || sums.held_minor >= order.total_minor) return;
+    if (sums.payments == 0 || sums.secured_minor >= order.total_minor) return;
+    const bool asked_for_all = sums.held_minor >= order.total_minor;
     pg::raise(
         pg::Error::illegal_transition,
         {.message = pg::format("order %s cannot pay with what its payments hold", orders::id_text(order.id).data()),
-         .detail = pg::format("They hold " INT64_FORMAT " of " INT64_FORMAT " %s.", sums.held_minor, order.total_minor,
-                              pg::c_string(order.currency)),
-         .hint = "Authorize the rest with oms.authorize_payment first."});
+         .detail = pg::format("They hold " INT64_FORMAT " of " INT64_FORMAT " %s.", sums.secured_minor,
+                              order.total_minor, pg::c_string(order.currency)),
+         .hint = asked_for_all ? "Wait until the provider has answered for the rest."
+                               : "Authorize the rest with oms.authorize_payment first."});
 }
 
 Datum advance(const pg::Call& call, const Positions& at, const Advance& wanted) {

@@ -80,13 +80,15 @@ OMS_FUNCTION(oms_complete_tasks) {
     pg::Call call{fcinfo};
     std::span<Answer> answers = read_batch(call);
     pg::RowSet rows{call};
-    // What the tasks belong to is locked before any of them, and the tasks in the order of their numbers: two batches cannot wait for each other.
+    // What the tasks belong to is locked before any of them, and the tasks in the order of their numbers.
     std::span<Answer*> in_order = pg::allocate<Answer*>(answers.size());
     for (std::size_t i = 0; i < answers.size(); ++i) in_order[i] = &answers[i];
     std::ranges::sort(in_order, {}, [](const Answer* answer) { return answer->task; });
-    for (Answer* answer : in_order) {
-        if (tasks::may_be_leased(answer->task, answer->epoch)) lock_behind(answer->task);
+    pg::Array<core::TaskId> leased;
+    for (const Answer* answer : in_order) {
+        if (tasks::may_be_leased(answer->task, answer->epoch)) leased.push(answer->task);
     }
+    lock_behind(leased.span());
     const Answer* previous = nullptr;
     for (Answer* answer : in_order) {
         CHECK_FOR_INTERRUPTS();

@@ -231,6 +231,12 @@ OMS_FUNCTION(oms_fulfilment_pay) {
     pg::Call call{fcinfo};
     Context context = context_of(call);
     if (context.order.status == core::order_status::paid) return call.null();
+    // Somebody else captured a part while the saga waited for its time to do it.
+    const payments::Sums sums = payments::sums_of(context.order.id);
+    if (sums.payments > 0 && sums.secured_minor < context.order.total_minor) {
+        return say("$fail", pg::format("the payments hold " INT64_FORMAT " of " INT64_FORMAT, sums.secured_minor,
+                                       context.order.total_minor));
+    }
     return advance(call, context, core::order_action::pay, take);
 }
 

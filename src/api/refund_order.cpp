@@ -15,25 +15,24 @@
 namespace oms::api {
 namespace {
 
-[[noreturn]] void raise_exceeds(const orders::Order& order, std::int64_t amount, std::int64_t pending) {
+[[noreturn]] void raise_exceeds(const orders::Order& order, std::int64_t amount, std::int64_t rest) {
     if (amount <= 0) {
         pg::raise(pg::Error::invalid_argument, {.message = "amount_minor must be at least 1",
                                                 .detail = pg::format("It is " INT64_FORMAT ".", amount),
                                                 .hint = "Leave it out, or pass NULL, to refund the rest."});
     }
-    std::int64_t rest = order.paid_minor - order.refunded_minor - pending;
     pg::raise(
         pg::Error::refund_exceeds_captured,
         {.message = pg::format("cannot refund " INT64_FORMAT " of order %s", amount, orders::id_text(order.id).data()),
          .detail = pg::format("Paid is " INT64_FORMAT ", refunded " INT64_FORMAT ", left " INT64_FORMAT ".",
                               order.paid_minor, order.refunded_minor, rest),
-         .hint = pg::format("Ask for at most " INT64_FORMAT ".", rest)});
+         .hint = rest > 0 ? pg::format("Ask for at most " INT64_FORMAT ".", rest) : "Nothing is left to refund."});
 }
 
 core::RefundDecision decide(const orders::Order& order, std::optional<std::int64_t> amount) {
     core::RefundDecision decision = core::decide_refund(order.facts(), amount, orders::owner_transitions());
     if (decision.refusal != core::Refusal::none) raise_refusal(order, core::order_action::refund, decision.refusal);
-    if (decision.exceeds) raise_exceeds(order, *amount, 0);
+    if (decision.exceeds) raise_exceeds(order, *amount, order.paid_minor - order.refunded_minor);
     return decision;
 }
 
@@ -52,14 +51,11 @@ orders::Order refund_at_once(const core::OrderId& id, std::optional<std::int32_t
 orders::Order begin_refunds(const orders::Order& order, std::span<const payments::Payment> paid,
                             std::optional<std::int64_t> amount, std::string_view reason) {
     (void)decide(order, amount);
-    std::int64_t left = 0, pending = 0;
-    for (const payments::Payment& payment : paid) {
-        left += payment.refundable();
-        pending += payment.refund_pending_minor;
-    }
+    std::int64_t left = 0;
+    for (const payments::Payment& payment : paid) left += payment.refundable();
     std::int64_t wanted = amount.value_or(left);
     if (wanted == 0 || wanted > left)
-        raise_exceeds(order, amount.value_or(order.paid_minor - order.refunded_minor), pending);
+        raise_exceeds(order, amount.value_or(order.paid_minor - order.refunded_minor), left);
     const payments::Work work = payment_policy(order.id).work;
     for (const payments::Payment& payment : paid) {
         std::int64_t part = std::min(wanted, payment.refundable());

@@ -33,19 +33,20 @@ OMS_FUNCTION(oms_reserve) {
     return change_order(call, "reserve", {idempotency_key, expected_version}, id, request,
                         [&](const orders::Order& order, orders::Change& change) {
                             // An order that is reserved and holds nothing (its goods were released by hand) reserves again without a transition.
+                            core::Decision decision{};
                             if (order.status != core::order_status::reserved || !stock::held(id).empty() ||
                                 order.on_hold || !order.pending_action.empty()) {
                                 constexpr std::string_view action = core::order_action::reserve;
-                                core::Decision decision =
-                                    core::decide(order.facts(), action, orders::owner_transitions());
+                                decision = core::decide(order.facts(), action, orders::owner_transitions());
                                 if (decision.refusal != core::Refusal::none)
                                     raise_refusal(order, action, decision.refusal);
                                 change.next.status = decision.taken->to;
-                                for (unsigned i = 0; i < decision.event_count; ++i)
-                                    change.say({.type = decision.events[i]});
                             }
                             std::span<const stock::Shortage> shortages = reserve_goods(order, change, expires_at);
                             if (!shortages.empty()) raise_shortage(order, shortages);
+                            // The goods first, then the order, as the built-in saga does it.
+                            for (unsigned i = 0; i < decision.event_count; ++i)
+                                change.say({.type = decision.events[i]});
                         });
 }
 

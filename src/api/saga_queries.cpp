@@ -1,6 +1,7 @@
 // oms.saga_status, oms.saga_history, oms.list_sagas, oms.saga_metrics: looking at sagas.
 #include "api/filter.hpp"
 #include "api/request.hpp"
+#include "api/saga_totals.hpp"
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
 #include "pg/settings.hpp"
@@ -27,42 +28,6 @@ constinit pg::Plan select_history{
     " FROM oms.saga s JOIN oms.event e ON e.id BETWEEN s.first_event_id AND s.last_event_id"
     " AND e.aggregate_id = s.saga_id::text AND e.aggregate_type = 'saga' WHERE s.saga_id = $1 ORDER BY e.seq",
     {INT8OID}};
-
-constinit pg::Plan select_metrics{
-    "WITH counted AS (SELECT definition, status, canceled, failure IS NOT NULL AS turned, completed_at IS NOT NULL AS "
-    "completed, count(*)::float8 AS n, sum(extract(epoch FROM coalesce(completed_at, finished_at) - "
-    "created_at))::float8 "
-    "AS seconds FROM oms.saga GROUP BY 1, 2, 3, 4, 5)"
-    " SELECT 'oms_saga_started_total', jsonb_build_object('definition', definition), sum(n) FROM counted GROUP BY "
-    "definition"
-    " UNION ALL SELECT 'oms_saga_completed_total', jsonb_build_object('definition', definition), sum(n) FROM counted"
-    " WHERE completed GROUP BY definition"
-    " UNION ALL SELECT 'oms_saga_failed_total', jsonb_build_object('definition', definition), sum(n) FROM counted"
-    " WHERE turned AND NOT canceled AND NOT completed GROUP BY definition"
-    " UNION ALL SELECT 'oms_saga_canceled_total', jsonb_build_object('definition', definition), sum(n) FROM counted"
-    " WHERE canceled GROUP BY definition"
-    " UNION ALL SELECT 'oms_saga_compensated_total', jsonb_build_object('definition', definition), sum(n) FROM counted"
-    " WHERE status = 'compensated' GROUP BY definition"
-    " UNION ALL SELECT 'oms_saga_parked', jsonb_build_object('definition', definition), sum(n) FROM counted"
-    " WHERE status = 'parked' GROUP BY definition"
-    " UNION ALL SELECT 'oms_active_sagas', jsonb_build_object('definition', definition), sum(n) FROM counted"
-    " WHERE status NOT IN ('completed', 'compensated') GROUP BY definition"
-    " UNION ALL SELECT 'oms_saga_duration_seconds_sum', jsonb_build_object('definition', definition), sum(seconds) "
-    "FROM counted"
-    " WHERE seconds IS NOT NULL GROUP BY definition"
-    " UNION ALL SELECT 'oms_saga_duration_seconds_count', jsonb_build_object('definition', definition), sum(n) FROM "
-    "counted"
-    " WHERE seconds IS NOT NULL GROUP BY definition"
-    " UNION ALL SELECT 'oms_saga_step_duration_seconds_sum', jsonb_build_object('definition', s.definition, 'step', "
-    "t.name),"
-    " sum(extract(epoch FROM t.finished_at - t.started_at))::float8 FROM oms.saga_step t JOIN oms.saga s USING "
-    "(saga_id)"
-    " WHERE t.finished_at IS NOT NULL GROUP BY s.definition, t.name"
-    " UNION ALL SELECT 'oms_saga_step_duration_seconds_count', jsonb_build_object('definition', s.definition, 'step', "
-    "t.name),"
-    " count(*)::float8 FROM oms.saga_step t JOIN oms.saga s USING (saga_id)"
-    " WHERE t.finished_at IS NOT NULL GROUP BY s.definition, t.name",
-    {}};
 
 pg::Result query_saga(pg::Plan& plan, const pg::Call& call) {
     std::int64_t id = call.bigint(0).value_or(0);
@@ -114,7 +79,7 @@ OMS_FUNCTION(oms_list_sagas) {
 OMS_FUNCTION(oms_saga_metrics) {
     pg::Call call{fcinfo};
     pg::RowSet answer{call};
-    answer.add(select_metrics.run(pg::Access::reads, {}));
+    answer.add(saga_metrics());
     return Datum{0};
 }
 

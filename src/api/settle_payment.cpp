@@ -1,6 +1,8 @@
 // Settling: payment -> order -> saga. And oms.reconcile_payment, for when the answer does not come by itself.
 #include "api/settle_payment.hpp"
 
+#include <algorithm>
+
 #include "api/goods.hpp"
 #include "api/request.hpp"
 #include "pg/memory.hpp"
@@ -23,6 +25,32 @@ void write_refunded(pg::JsonObject& json, const orders::Order& before, const ord
     json.number("amount_minor", after.refunded_minor - before.refunded_minor);
     json.number("refunded_minor", after.refunded_minor);
     json.text("currency", after.currency);
+}
+
+void write_paid(pg::JsonObject& json, const orders::Order& before, const orders::Order& after) {
+    json.number("prev_paid_minor", before.paid_minor);
+    json.number("paid_minor", after.paid_minor);
+    json.text("currency", after.currency);
+}
+
+bool counts_as_paid(const orders::Order& order) {
+    using namespace core::order_status;
+    return order.paid_minor > 0 || order.status == paid || order.status == confirmed || order.status == shipped ||
+           order.status == completed;
+}
+
+// What an order that is paid counts follows its payments: less was captured than was authorized, an authorization is void, another one took its place.
+// Money that went through the order's hands before it was paid is in neither number.
+void count_payment(const core::OrderId& id, const payments::Settled& settled) {
+    orders::Order found = orders::lock(id);
+    if (!counts_as_paid(found) || core::is_final(found.status)) return;
+    pg::end_of_command();
+    const std::int64_t paid = std::min(found.total_minor, found.refunded_minor + payments::sums_of(id).secured_minor);
+    if (paid == found.paid_minor) return;
+    orders::change(id, std::nullopt, [&](const orders::Order&, orders::Change& change) {
+        change.next.paid_minor = paid;
+        change.say({.type = "order.paid_changed", .reason = settled.reason, .details = write_paid});
+    });
 }
 
 // A refund that nobody's saga asked for: the order counts it, and is refunded with its last part. The customer has the money, so that neither a
@@ -113,10 +141,9 @@ core::OrderId lock_order_of(const core::PaymentId& id) {
     return *order;
 }
 
-void lock_payment_of(std::string_view provider_key) {
+std::optional<core::OrderId> order_of_payment(std::string_view provider_key) {
     std::optional<core::OperationId> operation = operation_named(provider_key);
-    if (!operation) return;
-    if (std::optional<core::OrderId> order = payments::order_of(*operation)) orders::lock(*order);
+    return operation ? payments::order_of(*operation) : std::nullopt;
 }
 
 payments::Settled settle_payment(const core::OperationId& operation, payments::Outcome outcome, Jsonb* result,
@@ -125,7 +152,9 @@ payments::Settled settle_payment(const core::OperationId& operation, payments::O
     if (settled.open || settled.repeated) return settled;
     if (settled.step_id != 0) {
         tell_saga(settled);
-    } else if (settled.kind == payments::kind::refund && settled.succeeded) {
+    } else if (settled.kind != payments::kind::refund) {
+        count_payment(settled.payment.order_id, settled);
+    } else if (settled.succeeded) {
         count_refund(settled.payment.order_id, settled);
     }
     return settled;

@@ -11,9 +11,8 @@ namespace oms::api {
 // Says whether a task carries out an operation of a payment.
 constexpr bool is_payment_task(std::string_view kind) { return kind.starts_with("payment."); }
 
-// Locks the order that a payment's operation belongs to; it comes before the payment and the task. Does nothing for an operation that is not
-// there: anybody can make a task of any kind.
-void lock_payment_of(std::string_view provider_key);
+// The order that a payment's operation belongs to. Nothing for an operation that is not there: anybody can make a task of any kind.
+std::optional<core::OrderId> order_of_payment(std::string_view provider_key);
 
 // Locks the order of a payment that is named in a command; raises not_found. Answers the order's id.
 core::OrderId lock_order_of(const core::PaymentId& id);

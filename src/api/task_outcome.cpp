@@ -1,18 +1,48 @@
 // Tasks and timers know nothing of orders and sagas; here is who gets their news.
 #include "api/task_outcome.hpp"
 
+#include <algorithm>
+
 #include "api/goods.hpp"
 #include "api/settle_payment.hpp"
+#include "pg/memory.hpp"
 #include "saga/saga.hpp"
 
 #include "pg/poison.hpp"
 
 namespace oms::api {
 
+namespace {
+
+std::optional<core::OrderId> order_behind(const tasks::Purpose& purpose) {
+    if (is_payment_task(purpose.kind)) return order_of_payment(purpose.provider_key);
+    core::OrderId order{};
+    const bool named = purpose.step_id != 0 && core::parse_uuid(saga::order_of_step(purpose.step_id), order);
+    return named ? std::optional{order} : std::nullopt;
+}
+
+}  // namespace
+
 void lock_behind(core::TaskId task) {
     tasks::Purpose purpose = tasks::purpose_of(task);
-    if (is_payment_task(purpose.kind)) lock_payment_of(purpose.provider_key);
+    if (is_payment_task(purpose.kind)) {
+        if (std::optional<core::OrderId> order = order_behind(purpose)) orders::lock(*order);
+    }
     if (purpose.step_id != 0) saga::lock_step(purpose.step_id);
+}
+
+void lock_behind(std::span<const core::TaskId> tasks) {
+    if (tasks.size() == 1) return lock_behind(tasks[0]);
+    pg::Array<core::OrderId> found;
+    for (core::TaskId task : tasks) {
+        if (std::optional<core::OrderId> order = order_behind(tasks::purpose_of(task))) found.push(*order);
+    }
+    std::ranges::sort(found.span());
+    const auto repeated = std::ranges::unique(found.span());
+    const std::span<const core::OrderId> orders = found.span().first(found.size() - repeated.size());
+    for (const core::OrderId& order : orders) orders::lock(order);
+    for (core::TaskId task : tasks) lock_behind(task);
+    stock::lock_held(orders);
 }
 
 void task_closed(const tasks::Closed& closed) {

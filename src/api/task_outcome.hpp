@@ -11,6 +11,8 @@ namespace oms::api {
 
 // Locks what a task belongs to, before the task itself is locked: the order of locks is order, saga, payment, stock, task.
 void lock_behind(core::TaskId task);
+// The same for several, which are given in the order of their numbers: two that do so cannot wait for each other, whatever the tasks' sagas move.
+void lock_behind(std::span<const core::TaskId> tasks);
 
 // Carries the news on to the step that waits for it.
 void task_closed(const tasks::Closed& closed);

@@ -70,11 +70,17 @@ constinit pg::Plan select_blocked{
     "SELECT DISTINCT d.topic, d.key FROM oms.dead_letter d JOIN oms.topic_policy p ON p.topic = d.topic "
     "WHERE d.reader = $1 AND p.on_reject = 'block_key' AND d.status IN ('failed', 'replaying', 'parked')",
     {TEXTOID}};
-// Parked ones have had no attempt of their own.
+// Of what is above the lowest id that may still come the snapshots know what was read, as in oms.outbox. Parked ones have had no attempt of their
+// own.
 constinit pg::Plan select_ahead{
-    "SELECT d.event_id, d.topic, d.key, d.error, d.attempts = 0 FROM oms.dead_letter d WHERE d.reader = $1 AND "
-    "d.event_id > "
-    "(SELECT p.passed_id FROM oms.reader_position p WHERE p.reader = $1 ORDER BY p.generation DESC LIMIT 1) "
+    "SELECT d.event_id, d.topic, d.key, d.error, d.attempts = 0 FROM (SELECT p.*, "
+    "(SELECT min(l.first_event_id) FROM oms.log_life l WHERE l.life = p.life) AS first_id, "
+    "coalesce((SELECT min(l.first_event_id) FROM oms.log_life l WHERE l.life > p.life), 9223372036854775807) AS "
+    "next_id "
+    "FROM oms.reader_position p WHERE p.reader = $1 ORDER BY p.generation DESC LIMIT 1) p "
+    "JOIN oms.dead_letter d ON d.reader = $1 AND d.event_id > p.passed_id JOIN oms.event e ON e.id = d.event_id "
+    "WHERE NOT coalesce(e.id < p.first_id OR e.id < p.next_id AND (pg_visible_in_snapshot(e.xid, p.from_snapshot) "
+    "OR e.id <= p.page_id AND pg_visible_in_snapshot(e.xid, p.to_snapshot)), false) "
     "ORDER BY d.event_id",
     {TEXTOID}};
 

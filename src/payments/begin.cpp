@@ -115,11 +115,12 @@ void schedule_capture(Change& change, std::int64_t amount, std::int64_t due_at, 
 }
 
 Begun begin(const Payment& payment, std::string_view operation_kind, const core::OperationId& id, std::int64_t amount,
-            const Work& work) {
+            const Work& work, std::string_view reason = {}) {
     Operation operation{};
     operation.id = id;
     operation.kind = operation_kind;
     operation.amount_minor = amount;
+    operation.reason = reason;
     core::TaskId task = begin_operation(payment, operation, work);
     pg::end_of_command();
     return {payment, id, task};
@@ -183,7 +184,7 @@ Begun void_payment(const core::PaymentId& id, std::string_view reason, const Wor
         change.amount_minor = before.authorized_minor;
         change.operation = operation;
     });
-    return begin(payment, kind::void_it, operation, payment.authorized_minor, work);
+    return begin(payment, kind::void_it, operation, payment.authorized_minor, work, reason);
 }
 
 Begun refund(const core::PaymentId& id, std::optional<std::int64_t> amount, std::string_view reason, const Work& work,
@@ -200,7 +201,7 @@ Begun refund(const core::PaymentId& id, std::optional<std::int64_t> amount, std:
         change.operation = operation;
     });
     insert_refund(payment, operation, wanted, reason);
-    return begin(payment, kind::refund, operation, wanted, work);
+    return begin(payment, kind::refund, operation, wanted, work, reason);
 }
 
 }  // namespace oms::payments

@@ -56,6 +56,7 @@ void return_by_hand(const core::PaymentId& id, std::string_view reason) {
     written.id = operation;
     written.kind = payment.captured_minor == 0 ? kind::void_it : kind::refund;
     written.amount_minor = amount;
+    written.reason = reason;
     write_operation(payment, written);
     if (payment.captured_minor > 0) insert_refund(payment, operation, amount, reason);
     pg::end_of_command();

@@ -25,6 +25,7 @@ enum : int {
     step_id,
     task_id,
     reconciles,
+    reason,
     error,
     result,
     requested_at,
@@ -45,6 +46,7 @@ constexpr std::array columns{
     pg::Column{"step_id", INT8OID, true},
     pg::Column{"task_id", INT8OID, true},
     pg::Column{"reconciles", UUIDOID, true},
+    pg::Column{"reason", TEXTOID, true},
     pg::Column{"error", TEXTOID, true},
     pg::Column{"result", JSONBOID, true},
     pg::Column{"requested_at", TIMESTAMPTZOID},
@@ -117,6 +119,11 @@ void insert(const Operation& operation) {
     } else {
         row.set(field::reconciles, pg::uuid_datum(operation.reconciles.value));
     }
+    if (operation.reason.empty()) {
+        row.set_null(field::reason);
+    } else {
+        row.set(field::reason, pg::text_datum(operation.reason));
+    }
     row.set_null(field::error);
     row.set_null(field::result);
     row.set(field::requested_at, TimestampTzGetDatum(pg::now_us()));
@@ -173,6 +180,7 @@ std::optional<Operation> find_operation(const core::OperationId& id, pg::RowLock
         operation.status = text(field::status);
         operation.currency = text(field::currency);
         if (!row.is_null(field::queue)) operation.queue = text(field::queue);
+        if (!row.is_null(field::reason)) operation.reason = text(field::reason);
         operation.amount_minor = DatumGetInt64(row.value(field::amount_minor));
         if (!row.is_null(field::step_id)) operation.step_id = DatumGetInt64(row.value(field::step_id));
         if (!row.is_null(field::task_id)) operation.task = {DatumGetInt64(row.value(field::task_id))};

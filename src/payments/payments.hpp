@@ -145,6 +145,8 @@ struct Sums {
     // Asked for, authorized or captured, or possibly so, and not declined, voided or refunded: what has to go back before the goods do, and what
     // a further payment leaves room for.
     std::int64_t held_minor = 0;
+    // The part of it that the provider has answered for: authorized, or captured and not refunded. What an order can count as paid.
+    std::int64_t secured_minor = 0;
     std::int64_t captured_minor = 0;
     std::int64_t refunded_minor = 0;  // done
 };

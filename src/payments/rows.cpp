@@ -208,6 +208,12 @@ std::int64_t held_by(const Payment& payment) {
     return payment.amount_minor;
 }
 
+std::int64_t secured_by(const Payment& payment) {
+    const bool authorized = payment.status == status::authorized || payment.status == status::capture_pending ||
+                            payment.status == status::capture_failed;
+    return authorized ? payment.authorized_minor : payment.captured_minor - payment.refunded_minor;
+}
+
 }  // namespace
 
 std::string_view id_text(const core::OrderId& id) {
@@ -314,6 +320,7 @@ Sums sums_of(const core::OrderId& order) {
     for (const Payment& payment : of_order(order)) {
         ++sums.payments;
         sums.held_minor += held_by(payment);
+        sums.secured_minor += secured_by(payment);
         sums.captured_minor += payment.captured_minor;
         sums.refunded_minor += payment.refunded_minor;
     }

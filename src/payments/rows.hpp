@@ -67,7 +67,8 @@ struct Operation {
     core::PaymentId payment_id;
     core::OrderId order_id;
     std::string_view kind, status, currency;
-    std::string_view queue;  // empty: none, no task carries it out
+    std::string_view queue;   // empty: none, no task carries it out
+    std::string_view reason;  // why somebody asked for it; empty: they did not say
     std::int64_t amount_minor;
     std::int64_t step_id;          // 0: none
     core::TaskId task;             // 0: none

@@ -92,8 +92,11 @@ void apply(Change& change, const Operation& operation, const News& news) {
     } else if (change.next.busy_with == operation.id) {
         change.next.busy_with = {};
     }
-    change.next.reason = news.outcome == Outcome::succeeded ? std::string_view{} : news.reason;
-    change.reason = news.reason;
+    // What was done is explained by whoever asked for it, what was not by the provider.
+    const bool done = news.outcome == Outcome::succeeded;
+    change.reason = done && news.reason.empty() ? operation.reason : news.reason;
+    const bool is_void = operation.kind == kind::void_it;
+    change.next.reason = done && !is_void ? std::string_view{} : change.reason;
     change.amount_minor = operation.amount_minor;
     change.operation = operation.id;
     std::string_view ref = text_of(news.result, "provider_ref");
@@ -158,6 +161,7 @@ Settled settle_operation(const Operation& named, const News& news) {
             settled.repeated = true;
         } else {
             apply(change, *operation, news);
+            settled.reason = change.reason;
         }
     });
     if (settled.repeated) return settled;

@@ -76,28 +76,29 @@ Snapshot Frontier::begin_look(std::int64_t highest_key) {
     return snapshot;
 }
 
+// Beside the row at hand it may have drawn keys of its own that are lower.
+void Frontier::may_give_back(TransactionId xid, std::int64_t key) { remember(xid, std::min(key, low_of(xid))); }
+
 void Frontier::met_holder(std::int64_t key, TransactionId holder) {
     if (TransactionIdIsValid(holder)) {
-        remember(holder, key);
+        may_give_back(holder, key);
     } else {
         cap_ = std::min(cap_, key);
     }
 }
 
-void Frontier::took(std::int64_t key) { remember(GetTopTransactionId(), key); }
+void Frontier::took(std::int64_t key) { may_give_back(GetTopTransactionId(), key); }
 
 void Frontier::end_look(Snapshot snapshot, std::int64_t passed_until) {
     UnregisterSnapshot(snapshot);
     // Above the note nothing is known, and what there is no room to remember is not passed.
-    std::int64_t until = std::min({passed_until, noted_key_, cap_ - 1});
-    from_ = std::max(from_, until + 1);
+    std::int64_t behind = std::min(passed_until, noted_key_) + 1;
+    from_ = std::max(from_, std::min(behind, cap_));
 }
 
 std::int64_t Frontier::settled() const {
     std::int64_t settled = std::min(from_, tail_low_);
-    for (std::size_t i = 0; i < count_; ++i) {
-        if (!TransactionIdIsCurrentTransactionId(running_[i].xid)) settled = std::min(settled, running_[i].low);
-    }
+    for (std::size_t i = 0; i < count_; ++i) settled = std::min(settled, running_[i].low);
     return settled;
 }
 

@@ -41,7 +41,8 @@ class Frontier {
     // Ends the look: everything up to `key` has been seen.
     void end_look(Snapshot snapshot, std::int64_t passed_until);
 
-    // The point below which nothing can appear any more once this transaction has committed: fit to be stored for other sessions.
+    // The point below which nothing can appear any more: fit to be stored for other sessions. Not behind what this transaction has taken, which may
+    // be free again though it commits, after a rollback to a savepoint.
     std::int64_t settled() const;
 
   private:
@@ -53,6 +54,7 @@ class Frontier {
 
     std::int64_t low_of(TransactionId xid) const;
     void remember(TransactionId xid, std::int64_t low);
+    void may_give_back(TransactionId xid, std::int64_t key);
 
     bool set_ = false;
     std::int64_t from_ = 0;

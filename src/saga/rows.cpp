@@ -205,18 +205,36 @@ const Definition* definition_of(core::SagaId id) {
     return definition;
 }
 
-bool lock_order_first(core::SagaId id) {
+namespace {
+
+struct Subject {
     const Definition* definition = nullptr;
-    std::string_view order;
+    std::string_view key;
+};
+
+// Neither of them ever changes.
+bool find_subject(core::SagaId id, Subject& subject) {
     const Datum row_key[] = {Int64GetDatum(id.value)};
-    bool found = saga_table.with_row(row_key, pg::RowLock::none, [&](pg::Row& row) {
-        // Neither of them ever changes.
-        definition =
+    return saga_table.with_row(row_key, pg::RowLock::none, [&](pg::Row& row) {
+        subject.definition =
             find_definition(pg::text_view(row.value(Field::definition)), DatumGetInt32(row.value(Field::version)));
-        order = text_or_empty(row, Field::key);
+        subject.key = text_or_empty(row, Field::key);
     });
-    if (definition != nullptr) lock_order_of(*definition, order);
+}
+
+}  // namespace
+
+bool lock_order_first(core::SagaId id) {
+    Subject subject;
+    bool found = find_subject(id, subject);
+    if (subject.definition != nullptr) lock_order_of(*subject.definition, subject.key);
     return found;
+}
+
+std::string_view order_of_step(std::int64_t step_id) {
+    Subject subject;
+    find_subject({core::saga::saga_of(step_id)}, subject);
+    return subject.definition != nullptr && subject.definition->of_order ? subject.key : std::string_view{};
 }
 
 void store(Instance& saga) {

@@ -94,6 +94,9 @@ struct StepNews {
     std::string_view error = {};
 };
 
+// The order that the step's saga is about, as its key names it; empty when it is about something else.
+std::string_view order_of_step(std::int64_t step_id);
+
 // A step's work has ended. News of work that the step does not wait for is ignored.
 void step_closed(const StepNews& news);
 

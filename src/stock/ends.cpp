@@ -32,6 +32,10 @@ constinit pg::Plan return_consumed{
     "AND returned_at IS NULL RETURNING sku, bucket, qty, false",
     {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
 
+constinit pg::Plan select_pieces{
+    "SELECT sku, bucket, qty FROM oms.reservation WHERE order_id = $1 AND created_at = $2 AND status = 'reserved'",
+    {UUIDOID, TIMESTAMPTZOID}};
+
 constinit pg::Plan select_held{
     "SELECT sku, 0, sum(qty)::bigint, min(expires_at) FROM oms.reservation WHERE order_id = $1 AND created_at = $2 AND "
     "status = "
@@ -62,11 +66,12 @@ std::span<const Line> lines_of(std::span<const Piece> pieces) {
     return lines.first(count);
 }
 
+bool is_locked_before(const Piece& a, const Piece& b) { return a.sku != b.sku ? a.sku < b.sku : a.bucket < b.bucket; }
+
 // Applies `move(Bucket&, qty)` to the stock of every piece, in the order in which rows of stock are locked.
 template <class Move>
 void move_stock(std::span<Piece> pieces, Move&& move) {
-    std::ranges::sort(
-        pieces, [](const Piece& a, const Piece& b) { return a.sku != b.sku ? a.sku < b.sku : a.bucket < b.bucket; });
+    std::ranges::sort(pieces, is_locked_before);
     pg::end_of_command();
     for (const Piece& piece : pieces) {
         with_home(piece, [&](Bucket& bucket) { move(bucket, piece.qty); });
@@ -107,6 +112,25 @@ std::span<const Line> take_back(const core::OrderId& order) {
     std::span<Piece> pieces = pieces_in(rows);
     move_stock(pieces, [](Bucket& bucket, std::int64_t qty) { bucket.on_hand += qty; });
     return lines_of(pieces);
+}
+
+void lock_held(std::span<const core::OrderId> orders) {
+    pg::Array<Piece> pieces;
+    for (const core::OrderId& order : orders) {
+        pg::Result rows = select_pieces.run(pg::Access::writes, {{pg::uuid_datum(order)}, {birth_of(order)}});
+        for (const Piece& piece : pieces_in(rows)) {
+            // Where it lies now; should the number of buckets change, whoever moves it looks again.
+            std::int32_t count = bucket_count(piece.sku);
+            if (count > 0) pieces.push({piece.sku, piece.bucket % count, 0});
+        }
+    }
+    std::ranges::sort(pieces.span(), is_locked_before);
+    const Piece* previous = nullptr;
+    for (const Piece& piece : pieces) {
+        if (previous == nullptr || is_locked_before(*previous, piece))
+            with_bucket(piece.sku, piece.bucket, pg::RowLock::for_update, [](pg::Row&, const Bucket&) {});
+        previous = &piece;
+    }
 }
 
 Held held(const core::OrderId& order) {

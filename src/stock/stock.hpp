@@ -45,6 +45,9 @@ std::span<const Line> expire(const core::OrderId& order);
 // Puts what was consumed back on the shelf, once; for an order whose goods never left the house.
 std::span<const Line> take_back(const core::OrderId& order);
 
+// Locks the stock of all that these orders hold, in the order of such locks: for who is about to move the goods of several, one after the other.
+void lock_held(std::span<const core::OrderId> orders);
+
 // What the order holds now, and until when.
 struct Held {
     std::span<const Line> lines;

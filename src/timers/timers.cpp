@@ -101,8 +101,9 @@ void take(Kind kind, std::size_t limit, pg::Array<Due>& taken) {
                  if (row.try_remove()) {
                      front.frontier.took(due.due_at);
                      taken.push(due);
-                 } else if (TransactionId holder = row.holder(); TransactionIdIsValid(holder)) {
-                     front.frontier.met_holder(due.due_at, holder);
+                 } else {
+                     // Also when nobody has it any more: whoever had it may just have rolled back.
+                     front.frontier.met_holder(due.due_at, row.holder());
                  }
                  // Others may be due at the same microsecond.
                  if (taken.size() == limit) passed_until = due.due_at - 1;

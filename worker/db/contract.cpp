@@ -16,7 +16,8 @@ constexpr Statement look = {
     "  pg_catalog.to_regprocedure('oms.blocked_keys(text)') IS NOT NULL,"
     "  pg_catalog.to_regprocedure('oms.metrics()') IS NOT NULL,"
     "  pg_catalog.to_regprocedure('oms.resume_reader(text, text)') IS NOT NULL,"
-    "  pg_catalog.to_regprocedure('oms.clock_disarm()') IS NOT NULL"};
+    "  pg_catalog.to_regprocedure('oms.clock_disarm()') IS NOT NULL,"
+    "  pg_catalog.to_regprocedure('oms.dead_letters_ahead(text)') IS NOT NULL"};
 
 }  // namespace
 
@@ -24,9 +25,9 @@ Contract Contract::of(Connection& connection) {
     const auto found = connection.run(look);
     Contract contract;
     int column = 0;
-    for (bool* offered :
-         {&contract.reading, &contract.reads_by_bytes, &contract.parks, &contract.replays, &contract.receipts,
-          &contract.topic_policies, &contract.blocked_keys, &contract.metrics, &contract.bookmarks, &contract.timers})
+    for (bool* offered : {&contract.reading, &contract.reads_by_bytes, &contract.parks, &contract.replays,
+                          &contract.receipts, &contract.topic_policies, &contract.blocked_keys, &contract.metrics,
+                          &contract.bookmarks, &contract.timers, &contract.letters_ahead})
         *offered = found.boolean(0, column++);
     return contract;
 }

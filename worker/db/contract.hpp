@@ -21,6 +21,7 @@ struct Contract {
     bool metrics = false;
     bool bookmarks = false;  // what delivering exactly once takes
     bool timers = false;     // what the clock takes
+    bool letters_ahead = false;
 
     static Contract of(Connection& connection);
 };

@@ -204,6 +204,7 @@ relay::Resumption EventSource::resume(std::string_view bookmark) {
 
 std::vector<relay::Decided> EventSource::decided_ahead() {
     std::vector<relay::Decided> decided;
+    if (!contract_.letters_ahead) return decided;
     const auto rows = run(letters_ahead, {settings_.reader});
     for (int row = 0; row < rows.rows(); ++row)
         decided.push_back({rows.number<EventId>(row, 0), std::string(rows.text(row, 1)), std::string(rows.text(row, 2)),

@@ -2,8 +2,7 @@
 //
 // What differs from delivering at least once: the cursor that counts is the one in the broker, and the database's follows it.
 // An acknowledgement settles nothing until its transaction is committed; a transaction that fails is given up with its
-// producer, and the next one begins at the broker's cursor. What the database has decided about events that are read again,
-// dead letters, is asked for first, so that it is not decided twice.
+// producer, and the next one begins at the broker's cursor.
 #include <stdexcept>
 #include <utility>
 
@@ -42,11 +41,6 @@ bool Relay::take_over() {
         log::info("Kafka has no cursor of this reader: the position in the database counts", {});
         source_.keep_alive();
     }
-    decided_.clear();
-    for (auto& decided : source_.decided_ahead()) {
-        const auto event = decided.event;
-        decided_.insert_or_assign(event, std::move(decided));
-    }
     transaction_.emplace(world_.clock.now());
     transaction_->introduces = true;
     transaction_->ending = true;
@@ -67,23 +61,6 @@ void Relay::go_on_behind(const StoredCursor& stored) {
     world_.status.set_cursor("kafka");
     log::info("going on at the cursor in Kafka", {{"wal", stored.place.wal}, {"database", resumption.reason}});
     for (const auto attempt : stored.replays) source_.settle_replay(attempt, true, "");
-}
-
-/// Of the keys that a dead letter blocks, those are still free whose dead letter will be read again: what is read before it
-/// came before it.
-void Relay::look_at_blocked_keys() {
-    gate_.set_blocked(source_.blocked_keys());
-    for (const auto& [event, decided] : decided_)
-        if (!decided.parked) gate_.unblock(decided.topic, decided.key);
-}
-
-/// An event that was rejected or parked before, and is read again because its transaction did not come to its end.
-void Relay::pass_decided(Ticket ticket, const Event& event) {
-    const auto decided = std::move(decided_.extract(event.id).mapped());
-    world_.metrics.already_settled.Increment();
-    if (!decided.parked && gate_.gates(event.topic)) gate_.block_behind(event);
-    if (decided.parked || settings_.dlq_topic.empty() || carried_.uncopied.contains(event.id)) return settle(ticket);
-    publish_copy(ticket, publisher_.message_of(event), decided.error);
 }
 
 bool Relay::transaction_is_due() const {

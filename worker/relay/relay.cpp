@@ -59,6 +59,10 @@ Relay::Outcome Relay::run() {
 /// Makes everything known that has to be before the first read; false when the broker is not ready yet.
 bool Relay::prepare() {
     if (transactions_ != nullptr && !take_over()) return false;
+    for (auto& decided : source_.decided_ahead()) {
+        const auto event = decided.event;
+        decided_.insert_or_assign(event, std::move(decided));
+    }
     const auto policies = source_.topic_policies();
     gate_.set_policies(policies);
     for (const auto& policy : policies)
@@ -142,7 +146,7 @@ std::size_t Relay::most_to_read() const {
 
 void Relay::take_in(const Event& event) {
     Ticket ticket = 0;
-    if (!window_.add(event, ticket)) return world_.metrics.already_settled.Increment();
+    if (!window_.add(event, ticket)) return pass_settled(event);
     if (event.topic.empty()) return settle(ticket);
     if (!gate_.gates(event.topic)) return deliver(ticket, event);
     switch (gate_.admit(ticket, event)) {
@@ -152,9 +156,33 @@ void Relay::take_in(const Event& event) {
     }
 }
 
+/// An event that is known to be settled, from before a restart.
+void Relay::pass_settled(const Event& event) {
+    world_.metrics.already_settled.Increment();
+    const auto decided = decided_.extract(event.id);
+    if (decided && !decided.mapped().parked && gate_.gates(event.topic)) gate_.block_behind(event);
+}
+
 /// Sends the event, unless it was decided before that it is not to be sent.
 void Relay::deliver(Ticket ticket, const Event& event) {
     return decided_.contains(event.id) ? pass_decided(ticket, event) : send(ticket, event);
+}
+
+/// An event that was rejected or parked before, and is read again because the cursor did not pass it.
+void Relay::pass_decided(Ticket ticket, const Event& event) {
+    const auto decided = std::move(decided_.extract(event.id).mapped());
+    world_.metrics.already_settled.Increment();
+    if (!decided.parked && gate_.gates(event.topic)) gate_.block_behind(event);
+    if (decided.parked || settings_.dlq_topic.empty() || carried_.uncopied.contains(event.id)) return settle(ticket);
+    publish_copy(ticket, publisher_.message_of(event), decided.error);
+}
+
+/// Of the keys that a dead letter blocks, those are still free whose dead letter will be read again: what is read before it
+/// came before it.
+void Relay::look_at_blocked_keys() {
+    gate_.set_blocked(source_.blocked_keys());
+    for (const auto& [event, decided] : decided_)
+        if (!decided.parked) gate_.unblock(decided.topic, decided.key);
 }
 
 void Relay::send(Ticket ticket, const Event& event) {

@@ -81,7 +81,10 @@ class Relay {
     void pace(runtime::Clock::duration read_took);
     std::size_t most_to_read() const;
     void take_in(const Event& event);
+    void pass_settled(const Event& event);
     void deliver(Ticket ticket, const Event& event);
+    void pass_decided(Ticket ticket, const Event& event);
+    void look_at_blocked_keys();
     void send(Ticket ticket, const Event& event);
     void handed_over(Token token);
     void park(Ticket ticket, const Event& event);
@@ -109,8 +112,6 @@ class Relay {
     // In transactions: exactly_once.cpp.
     bool take_over();
     void go_on_behind(const StoredCursor& stored);
-    void look_at_blocked_keys();
-    void pass_decided(Ticket ticket, const Event& event);
     bool transaction_is_due() const;
     void end_transaction();
     bool store_cursor();
@@ -139,8 +140,8 @@ class Relay {
     std::vector<Ticket> passed_;
 
     std::optional<Transaction> transaction_;
-    std::optional<EventId> last_committed_;  // of what this session has read
-    std::unordered_map<EventId, Decided> decided_;
+    std::optional<EventId> last_committed_;         // of what this session has read
+    std::unordered_map<EventId, Decided> decided_;  // before this session, of what is to be read again
 
     std::size_t on_the_way_ = 0;  // handed to the publisher and not answered, whatever for
     std::size_t replays_in_flight_ = 0;

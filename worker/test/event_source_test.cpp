@@ -298,7 +298,6 @@ TEST_P(EventSourceContract, ABookmarkThatIsNoneIsRefusedAndTheStoredCursorCounts
 }
 
 TEST_P(EventSourceContract, WhatWasDecidedAheadOfTheCursorIsTold) {
-    if (!extension_offered()) GTEST_SKIP() << "the stand-in does not tell";
     const auto ids = append(5);
     const auto source = side->open();
     ASSERT_TRUE(source->attach(0ms));

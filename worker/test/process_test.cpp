@@ -255,6 +255,35 @@ TEST_F(WorkerProcess, APoisonMessageBecomesADeadLetterThatCanBeListedReplayedAnd
     EXPECT_EQ(discard.wait(), 0);
 }
 
+TEST_F(WorkerProcess, WithBlockKeyAKillParksNothingThatWasDelivered) {
+    db.ask("SELECT worker_test.set_policy('orders', 'block_key', false)");
+    append(10);
+    const auto poison = db.append("key1", "orders", R"({"x": ")" + std::string(5000, 'x') + "\"}");
+    append(10);
+    const auto letters = "SELECT string_agg(event_id || ' ' || status, ', ' ORDER BY event_id) FROM oms.dlq_list()";
+    const auto expected = std::to_string(poison) + " failed, " + std::to_string(appended[11]) + " parked, " +
+                          std::to_string(appended[16]) + " parked";
+    auto seldom = arguments({"--kafka", "message.max.bytes=2000"});
+    seldom[12] = "1min";
+    {
+        Process worker(seldom);
+        ASSERT_TRUE(eventually([&] { return db.ask(letters) == expected; })) << db.ask(letters);
+        ASSERT_TRUE(eventually([&] { return consume_all(broker.addresses(), "orders").size() == 18; }));
+        worker.signal(SIGKILL);
+        EXPECT_EQ(worker.wait(), 128 + SIGKILL);
+    }
+    ASSERT_NE(db.ask("SELECT worker_test.pending('kafka')"), "0")
+        << "the cursor was not written; all of it is read again";
+    Process next(arguments({"--kafka", "message.max.bytes=2000"}));
+    ASSERT_TRUE(caught_up()) << next.output();
+    EXPECT_EQ(db.ask(letters), expected);
+    const auto verdict = judge();
+    std::printf("read again after the kill: %zu arrived twice\n", verdict.duplicates);
+    EXPECT_EQ(verdict.missing, 2u) << "those that are parked";
+    EXPECT_EQ(verdict.disorder, 0);
+    EXPECT_GE(verdict.duplicates, 13u) << "the cursor was written once, behind the first of each key at most";
+}
+
 TEST_F(WorkerProcess, LeavesAReceiptOfEveryDeliveryWhenAsked) {
     db.ask("SELECT worker_test.set_policy('orders', 'skip', true)");
     append(120);

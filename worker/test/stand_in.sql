@@ -107,6 +107,9 @@ LANGUAGE sql AS $$
       AND (NOT parked OR EXISTS (SELECT FROM oms.blocked_keys(reject_event.reader) b WHERE b.topic = e.topic AND b.key = e.key))
     ON CONFLICT (reader, event_id) DO UPDATE SET error = excluded.error
     RETURNING dead_letter_id $$;
+CREATE FUNCTION oms.dead_letters_ahead(reader text) RETURNS TABLE (event_id bigint, topic text, key text, error text, parked boolean) LANGUAGE sql AS $$
+    SELECT d.event_id, d.topic, d.key, d.error, d.attempts = 0 FROM oms.dead_letter d JOIN oms.reader r ON r.name = d.reader
+    WHERE d.reader = dead_letters_ahead.reader AND d.event_id > r.cursor ORDER BY d.event_id $$;
 CREATE FUNCTION oms.topic_policies() RETURNS TABLE (topic text, on_reject text, receipts boolean) LANGUAGE sql AS
     'SELECT topic, on_reject, receipts FROM oms.policy';
 
