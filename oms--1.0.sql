@@ -500,15 +500,18 @@ CREATE TABLE oms.queue (
     queue        text COLLATE "C" PRIMARY KEY CHECK (octet_length(queue) BETWEEN 1 AND 100),
     paused       boolean NOT NULL DEFAULT false,
     lease        interval NOT NULL DEFAULT '30 seconds' CHECK (lease BETWEEN interval '100 milliseconds' AND interval '24 hours'),
+    publish      boolean NOT NULL DEFAULT false CHECK (NOT publish OR queue ~ '^[A-Za-z0-9._-]+$'),
     leased_max   integer CHECK (leased_max BETWEEN 1 AND 100000),
     attempts_max integer NOT NULL DEFAULT 25 CHECK (attempts_max BETWEEN 1 AND 1000),
     base_ms      bigint NOT NULL DEFAULT 1000 CHECK (base_ms BETWEEN 0 AND 31536000000),
     factor       double precision NOT NULL DEFAULT 2 CHECK (factor BETWEEN 1 AND 100),
     cap_ms       bigint NOT NULL DEFAULT 300000 CHECK (cap_ms BETWEEN 0 AND 31536000000),
     jitter       double precision NOT NULL DEFAULT 0.2 CHECK (jitter BETWEEN 0 AND 1),
-    keep_done    interval NOT NULL DEFAULT '1 day' CHECK (keep_done >= interval '0')
+    keep_done    interval NOT NULL DEFAULT '1 day' CHECK (keep_done >= interval '0'),
+    CONSTRAINT queue_published_without_limit CHECK (NOT publish OR leased_max IS NULL)
 );
 COMMENT ON TABLE oms.queue IS 'Settings of queues. A queue without a row has these defaults; it comes into being with its first task.';
+COMMENT ON COLUMN oms.queue.publish IS 'Its tasks are given out over the topic oms.commands.<queue>, by the clock, instead of to whoever claims.';
 COMMENT ON COLUMN oms.queue.leased_max IS 'How many of its tasks may be under lease at a time; NULL: any number.';
 
 CREATE FUNCTION oms.queues_changed() RETURNS trigger
@@ -1328,10 +1331,12 @@ WHERE s.status IN ('running', 'compensating') AND t.status IN ('pending', 'compe
   AND greatest(t.attempts, t.undo_attempts) >= 5
 UNION ALL
 SELECT 'task', k.task_id::text, k.kind, k.step_id::text, k.updated_at,
-       CASE WHEN k.last_error IS NULL THEN format('no worker has claimed it from queue %s', k.queue)
-            ELSE format('its last attempt (%s) failed: %s', k.attempt, k.last_error) END,
-       format('see that a worker claims queue %s', k.queue)
-FROM oms.task k WHERE k.status = 'ready' AND k.run_at < oms.clock_time() - interval '1 minute';
+       CASE WHEN k.last_error IS NOT NULL THEN format('its last attempt (%s) failed: %s', k.attempt, k.last_error)
+            WHEN q.publish AND k.position IS NULL THEN format('it has not gone out to topic oms.commands.%s', k.queue)
+            ELSE format('no worker has claimed it from queue %s', k.queue) END,
+       CASE WHEN q.publish AND k.position IS NULL THEN format('see that a clock runs, and that queue %s is not paused', k.queue)
+            ELSE format('see that a worker claims queue %s', k.queue) END
+FROM oms.task k LEFT JOIN oms.queue q USING (queue) WHERE k.status = 'ready' AND k.run_at < oms.clock_time() - interval '1 minute';
 COMMENT ON VIEW oms.stuck IS 'What does not move: what it is, since when, why, and what to do about it.';
 
 CREATE FUNCTION oms.get_stock(sku text) RETURNS jsonb

@@ -76,6 +76,7 @@ void timer_fired(const timers::Due& due) {
     case timers::Kind::task_owned_lease:
     case timers::Kind::lease_lost: end_lease(tasks::lease_of_timer(due.data)); return;
     case timers::Kind::task_retry: tasks::retry_due({due.subject_id}); return;
+    case timers::Kind::task_publish: publish_task({due.subject_id}); return;
     case timers::Kind::capture_due: capture_due(due.data); return;
     case timers::Kind::reservation_expiry: expire_reservation(due.data); return;
     case timers::Kind::saga_deadline: saga::timer_due(due.subject_id); return;

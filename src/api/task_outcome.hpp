@@ -20,6 +20,9 @@ void task_closed(const tasks::Closed& closed);
 // Ends a lease: its tasks are ready again, or closed.
 void end_lease(const tasks::Lease& lease);
 
+// Gives out a task of a published queue.
+void publish_task(core::TaskId task);
+
 // Does what a timer stands for.
 void timer_fired(const timers::Due& due);
 

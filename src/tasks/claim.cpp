@@ -9,6 +9,7 @@
 #include "pg/table_walk.hpp"
 #include "pg/transaction.hpp"
 #include "tasks/front.hpp"
+#include "tasks/lease.hpp"
 #include "tasks/limit.hpp"
 #include "tasks/owner.hpp"
 #include "tasks/queues.hpp"
@@ -24,26 +25,9 @@ namespace {
 constexpr std::array by_priority{static_cast<int>(Field::queue), static_cast<int>(Field::priority)};
 constexpr std::array by_position{static_cast<int>(Field::queue), static_cast<int>(Field::priority),
                                  static_cast<int>(Field::position)};
-constexpr std::array leased_fields{
-    static_cast<int>(Field::status),      static_cast<int>(Field::attempt),     static_cast<int>(Field::lease_epoch),
-    static_cast<int>(Field::lease_until), static_cast<int>(Field::lease_owner), static_cast<int>(Field::updated_at),
-};
-
-// What all tasks of one claim have in common.
-struct Terms {
-    std::int64_t epoch;
-    std::int64_t until;
-    std::int64_t now;
-    std::int64_t owner;  // 0: the lease does not depend on the session
-};
-
 // A claim need not be durable (see claim()), so a crash may undo one whose holder lives on: the number alone must not come again. The clock's
 // microseconds do not, and they are numbers that every language can hold.
 constinit std::int64_t last_epoch = 0;
-std::int64_t draw_epoch() {
-    last_epoch = std::max(last_epoch + 1, GetCurrentTimestamp());
-    return last_epoch;
-}
 
 std::string_view text_or_empty(const pg::Row& row, int field) {
     return row.is_null(field) ? std::string_view{} : pg::copied(pg::text_view(row.value(field)));
@@ -62,14 +46,15 @@ Leased read(const pg::Row& row, const Terms& lease, std::int64_t epoch) {
             .provider_key = text_or_empty(row, Field::provider_key)};
 }
 
-bool try_lease(pg::Row& row, const Terms& lease, pg::Array<Leased>& taken) {
-    // The clock was set back since the task was leased last: left for the next claim, whose epoch will be a higher one.
-    if (epoch_of(row) >= lease.epoch) {
-        last_epoch = std::max(last_epoch, epoch_of(row));
-        return false;
-    }
+}  // namespace
+
+std::int64_t draw_epoch(std::int64_t above) {
+    last_epoch = std::max({last_epoch + 1, above + 1, GetCurrentTimestamp()});
+    return last_epoch;
+}
+
+Leased lease_of(const pg::Row& row, const Terms& lease, pg::RowValues& changes) {
     Leased leased = read(row, lease, lease.epoch);
-    pg::RowValues changes;
     changes.set(Field::status, pg::text_datum(status_name::leased));
     changes.set(Field::attempt, Int32GetDatum(leased.attempt));
     changes.set(Field::lease_epoch, Int64GetDatum(lease.epoch));
@@ -80,6 +65,28 @@ bool try_lease(pg::Row& row, const Terms& lease, pg::Array<Leased>& taken) {
         changes.set_null(Field::lease_owner);
     }
     changes.set(Field::updated_at, TimestampTzGetDatum(lease.now));
+    return leased;
+}
+
+// One timer for all tasks of a claim: most will be answered long before it fires.
+void set_lease_timer(const Terms& lease, std::span<const Leased> taken) {
+    timers::Kind kind = lease.owner == 0 ? timers::Kind::task_lease : timers::Kind::task_owned_lease;
+    std::int64_t subject = lease.owner == 0 ? lease.epoch : lease.owner;
+    std::span<core::TaskId> tasks = pg::allocate<core::TaskId>(taken.size());
+    for (std::size_t i = 0; i < taken.size(); ++i) tasks[i] = taken[i].id;
+    timers::set(kind, subject, lease.until, timer_data_of({.epoch = lease.epoch, .tasks = tasks}));
+}
+
+namespace {
+
+bool try_lease(pg::Row& row, const Terms& lease, pg::Array<Leased>& taken) {
+    // The clock was set back since the task was leased last: left for the next claim, whose epoch will be a higher one.
+    if (epoch_of(row) >= lease.epoch) {
+        last_epoch = std::max(last_epoch, epoch_of(row));
+        return false;
+    }
+    pg::RowValues changes;
+    Leased leased = lease_of(row, lease, changes);
     if (!row.try_update(changes, leased_fields)) return false;
     taken.push(leased);
     return true;
@@ -145,15 +152,6 @@ void take(Datum queue, Front& front, const Terms& lease, std::size_t limit, pg::
     }
     front.frontier.end_look(snapshot, passed_until);
     store(front);
-}
-
-// One timer for all tasks of a claim: most will be answered long before it fires.
-void set_lease_timer(const Terms& lease, std::span<const Leased> taken) {
-    timers::Kind kind = lease.owner == 0 ? timers::Kind::task_lease : timers::Kind::task_owned_lease;
-    std::int64_t subject = lease.owner == 0 ? lease.epoch : lease.owner;
-    std::span<core::TaskId> tasks = pg::allocate<core::TaskId>(taken.size());
-    for (std::size_t i = 0; i < taken.size(); ++i) tasks[i] = taken[i].id;
-    timers::set(kind, subject, lease.until, timer_data_of({.epoch = lease.epoch, .tasks = tasks}));
 }
 
 }  // namespace

@@ -18,7 +18,8 @@ core::TaskId create(const NewTask& task) {
     core::TaskId id{draw_number()};
     std::int64_t now = pg::now_us();
     std::int64_t run_at = task.run_at == 0 ? now : task.run_at;
-    bool is_ready = run_at <= now;
+    bool published = queue_named(task.queue).publish;
+    bool is_ready = run_at <= now && !published;
     pg::RowValues row;
     auto set_time = [&](int field, std::int64_t time) {
         if (time == 0) {
@@ -65,7 +66,7 @@ core::TaskId create(const NewTask& task) {
     if (is_ready) {
         ring_at_commit(task.queue);
     } else {
-        timers::set(timers::Kind::task_retry, id.value, run_at);
+        timers::set(published ? timers::Kind::task_publish : timers::Kind::task_retry, id.value, run_at);
     }
     return id;
 }
@@ -74,25 +75,24 @@ core::RetryPolicy default_policy(std::string_view queue) { return queue_named(qu
 
 void make_ready(pg::Row& row, std::int64_t run_at, pg::RowValues& changes) {
     std::int64_t now = pg::now_us();
+    bool published = queue_named(pg::text_view(row.value(Field::queue))).publish;
     changes.set(Field::status, pg::text_datum(status_name::ready));
     changes.set(Field::run_at, TimestampTzGetDatum(run_at));
     changes.set(Field::updated_at, TimestampTzGetDatum(now));
     changes.set_null(Field::lease_until);
     changes.set_null(Field::lease_owner);
     // A new place at the end: the front of the queue has gone on since the task had its old one.
-    if (run_at <= now) {
+    if (run_at <= now && !published) {
         changes.set(Field::position, Int64GetDatum(draw_number()));
         ring_at_commit(pg::text_view(row.value(Field::queue)));
     } else {
         changes.set_null(Field::position);
-        timers::set(timers::Kind::task_retry, DatumGetInt64(row.value(Field::task_id)), run_at);
+        timers::set(published ? timers::Kind::task_publish : timers::Kind::task_retry,
+                    DatumGetInt64(row.value(Field::task_id)), run_at);
     }
     row.update(changes, ready_fields);
 }
 
-namespace {
-
-// Otherwise it was canceled, or replayed meanwhile.
 bool waits_for_its_time(const pg::Row& row) {
     return status_of(row) == status_name::ready && row.is_null(Field::position);
 }
@@ -111,8 +111,6 @@ void its_time_has_come(pg::Row& row) {
     }
     make_ready(row, std::min(run_at, pg::now_us()), changes);
 }
-
-}  // namespace
 
 void retry_due(core::TaskId task) {
     const std::array key{Int64GetDatum(task.value)};

@@ -17,7 +17,7 @@ namespace {
 
 constinit pg::Plan load_queues{
     "SELECT queue, paused, (extract(epoch FROM lease) * 1000000)::bigint, coalesce(leased_max, 0), attempts_max, "
-    "base_ms, factor, cap_ms, jitter FROM oms.queue",
+    "base_ms, factor, cap_ms, jitter, publish FROM oms.queue",
     {}};
 
 constinit MemoryContext queues_memory = nullptr;
@@ -31,6 +31,7 @@ Queue read(const pg::Result& rows, std::size_t i) {
     return {.name = pg::copied(pg::text_view(rows.value(i, 0))),
             .paused = DatumGetBool(rows.value(i, 1)),
             .lease_us = DatumGetInt64(rows.value(i, 2)),
+            .publish = DatumGetBool(rows.value(i, 9)),
             .leased_max = DatumGetInt32(rows.value(i, 3)),
             .policy = {.attempts_max = DatumGetInt32(rows.value(i, 4)),
                        .base_ms = DatumGetInt64(rows.value(i, 5)),

@@ -13,6 +13,7 @@ struct Queue {
     std::string_view name;
     bool paused = false;
     std::int64_t lease_us = 30'000'000;
+    bool publish = false;
     int leased_max = 0;  // 0: no limit
     core::RetryPolicy policy{.attempts_max = 25, .base_ms = 1'000, .factor = 2, .cap_ms = 300'000, .jitter = 0.2};
 };

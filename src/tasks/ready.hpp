@@ -16,7 +16,12 @@ inline constexpr std::array ready_fields{
     static_cast<int>(Field::updated_at),
 };
 
-// Makes a locked task ready: at once, or when `run_at` has come.
+// Makes a locked task ready: at once, or when `run_at` has come. In a published queue a timer gives it out then.
 void make_ready(pg::Row& row, std::int64_t run_at, pg::RowValues& changes);
+
+// Whether the task has a timer of its own; otherwise it was canceled, or replayed meanwhile.
+bool waits_for_its_time(const pg::Row& row);
+// Its timer has fired.
+void its_time_has_come(pg::Row& row);
 
 }  // namespace oms::tasks

@@ -70,6 +70,9 @@ static_assert(pg::JumpSafe<Leased>);
 // Leases up to tasks_max ready tasks, by priority, then in the order in which they became ready. Never waits for another claimer.
 std::span<const Leased> claim(const Claim& claim);
 
+// A task of a published queue whose time has come, under a lease. Nothing: it has none now, or its queue is not published any more.
+std::optional<Leased> take_to_publish(core::TaskId task);
+
 // What an answer, or the end of a lease, led to.
 struct Closed {
     core::TaskId task;
