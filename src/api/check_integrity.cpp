@@ -170,6 +170,16 @@ constinit std::array checks{
         "FROM oms.orders o WHERE o.pending_action IN ('paying', 'canceling') AND NOT EXISTS (SELECT FROM oms.saga s "
         "WHERE s.key = o.order_id::text AND s.definition = 'order_fulfilment' AND s.finished_at IS NULL)",
         {}},
+    pg::Plan{
+        "SELECT 'queued_command', c.command_id::text, CASE WHEN o.order_id IS NULL THEN 'its order is not there' ELSE "
+        "'it waits, and no timer will look at it' END FROM oms.queued_command c LEFT JOIN oms.orders o USING "
+        "(order_id) "
+        "WHERE c.status = 'waiting' AND (o.order_id IS NULL OR NOT EXISTS (SELECT FROM oms.timer t WHERE t.kind = 13 "
+        "AND t.subject_id = c.command_id AND (t.due_at <= c.give_up_at OR t.failures > 0)) OR o.pending_action IS NULL "
+        "AND c.attempts = 0 AND c.command_id = (SELECT min(f.command_id) FROM oms.queued_command f WHERE f.status = "
+        "'waiting' AND f.order_id = c.order_id) AND NOT EXISTS (SELECT FROM oms.timer t WHERE t.kind = 13 AND t.data "
+        "->> 'order_id' = c.order_id::text AND (t.due_at < c.give_up_at OR t.failures > 0)))",
+        {}},
 };
 
 }  // namespace

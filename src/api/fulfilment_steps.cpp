@@ -6,6 +6,7 @@
 #include "api/goods.hpp"
 #include "api/request.hpp"
 #include "api/transition.hpp"
+#include "commands/commands.hpp"
 #include "payments/payments.hpp"
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
@@ -140,6 +141,7 @@ OMS_FUNCTION(oms_fulfilment_cancel) {
         change.next.pending_action = {};
         take_transition(order, change, decision, context.failure);
     });
+    commands::order_is_free(context.order.id);
     pg::end_of_command();
     return call.null();
 }
@@ -249,7 +251,10 @@ OMS_FUNCTION(oms_fulfilment_confirm) {
 OMS_FUNCTION(oms_fulfilment_close) {
     pg::Call call{fcinfo};
     Context context = context_of(call);
-    if (!context.order.pending_action.empty()) set_pending(context.order.id, {});
+    if (!context.order.pending_action.empty()) {
+        set_pending(context.order.id, {});
+        commands::order_is_free(context.order.id);
+    }
     pg::end_of_command();
     return call.null();
 }

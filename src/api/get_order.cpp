@@ -29,6 +29,10 @@ constinit pg::Plan select_order{
     "r.reserved_at, 'expires_at', r.expires_at, 'closed_at', r.closed_at, 'returned_at', r.returned_at) ORDER BY "
     "r.reservation_id)"
     " FROM oms.reservation r WHERE r.order_id = o.order_id AND r.created_at = o.created_at), '[]'),"
+    " 'queued', coalesce((SELECT jsonb_agg(jsonb_build_object('command_id', c.command_id, 'command', c.command, "
+    "'arguments', c.arguments, 'asked_at', c.asked_at, 'give_up_at', c.give_up_at, 'attempts', c.attempts, 'error', "
+    "c.error) ORDER BY c.command_id)"
+    " FROM oms.queued_command c WHERE c.order_id = o.order_id AND c.status = 'waiting'), '[]'),"
     " 'shipments', '[]'::jsonb,"
     "'timeline', (SELECT jsonb_agg(jsonb_build_object('seq', e.seq, 'type', e.type, 'occurred_at', e.occurred_at,"
     " 'actor', e.headers -> 'actor', 'payload', e.payload) ORDER BY e.seq) " OMS_EVENTS_OF_ORDER

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "api/goods.hpp"
+#include "api/queued_commands.hpp"
 #include "api/settle_payment.hpp"
 #include "pg/memory.hpp"
 #include "saga/saga.hpp"
@@ -79,6 +80,7 @@ void timer_fired(const timers::Due& due) {
     case timers::Kind::task_publish: publish_task({due.subject_id}); return;
     case timers::Kind::capture_due: capture_due(due.data); return;
     case timers::Kind::reservation_expiry: expire_reservation(due.data); return;
+    case timers::Kind::queued_command: look_at_queued(due.data); return;
     case timers::Kind::saga_deadline: saga::timer_due(due.subject_id); return;
     default: return;
     }

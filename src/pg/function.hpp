@@ -26,6 +26,9 @@ void require_callable(Oid role, const FunctionName& function);
 // attempt().
 Jsonb* call_as(Oid role, const FunctionName& function, Jsonb* argument);
 
+// Raises undefined_object when there is no such role any more.
+void require_role(Oid role);
+
 Oid current_role();
 const char* role_name(Oid role);
 
