@@ -56,6 +56,8 @@ struct Definition {
     std::int32_t version;
     Oid owner;      // whose functions are called, and as whom
     bool of_order;  // the saga's key is an order's id: the order is locked before the saga
+    bool builtin;   // its functions are the extension's own
+    bool says_turns_only;  // the log has what turns the saga, and no step that goes as it should
     std::int64_t deadline_ms;
     std::span<const std::string_view>
         allowed;  // roles beside the owner that may start, signal and cancel it; "public" is everybody

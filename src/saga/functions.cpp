@@ -62,6 +62,9 @@ Jsonb* context_of(Instance& saga, std::int32_t i, Jsonb* result, std::string_vie
 Said call_function(Instance& saga, std::int32_t i, const pg::FunctionName& function, Jsonb* result,
                    std::string_view purpose, std::string_view reason) {
     Jsonb* context = context_of(saga, i, result, purpose, reason);
+    if (shares_subtransaction(*saga.definition)) {
+        return understand(pg::call_as(saga.definition->owner, function, context));
+    }
     Jsonb* answer = nullptr;
     std::optional<pg::Failure> failure =
         pg::attempt([&] { answer = pg::call_as(saga.definition->owner, function, context); });
