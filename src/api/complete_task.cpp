@@ -74,7 +74,7 @@ void complete_all(std::span<Answer> answers) {
     }
     lock_behind(purposes.span());
     const Answer* previous = nullptr;
-    for (Answer* answer : in_order) {
+    pg::for_each_in_scratch(in_order, [&](Answer* answer) {
         CHECK_FOR_INTERRUPTS();
         // Named twice: the second answer has to see what the first did.
         if (previous != nullptr && previous->task == answer->task) pg::end_of_command();
@@ -82,7 +82,7 @@ void complete_all(std::span<Answer> answers) {
         std::optional<tasks::Closed> closed = tasks::try_complete(answer->task, answer->epoch, answer->result);
         answer->outcome = !closed ? "lease_lost" : closed->replayed ? "replayed" : "done";
         if (closed && !closed->replayed) task_closed(*closed);
-    }
+    });
 }
 
 bool complete_one(core::TaskId task, std::int64_t epoch, Jsonb* result) {

@@ -8,6 +8,7 @@
 #include "core/saga.hpp"
 #include "pg/function.hpp"
 #include "pg/json.hpp"
+#include "pg/jsonpath.hpp"
 
 namespace oms::saga {
 
@@ -47,7 +48,7 @@ struct StepSpec {
     std::string_view signal;           // wait
     bool goes_on_at_deadline = false;  // wait
     std::int64_t delay_ms = 0;         // timer
-    std::string_view path;             // conditional: the predicate; timer: where the delay is found
+    pg::JsonPath path;                 // conditional: the predicate; timer: where the delay is found
 };
 static_assert(pg::JumpSafe<StepSpec>);
 

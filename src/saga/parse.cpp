@@ -269,10 +269,12 @@ class Parser {
         return name;
     }
 
-    std::string_view path(const Reader& reader, std::string_view member) {
+    pg::JsonPath path(const Reader& reader, std::string_view member) {
         std::string_view text = reader.text(member, path_bytes_max);
-        if (check_) require(reader, member, [&] { pg::require_jsonpath(text); });
-        return text;
+        pg::JsonPath path;
+        auto read = [&] { path = pg::read_jsonpath(text); };
+        check_ ? require(reader, member, read) : read();
+        return path;
     }
 
     template <class Fn>
