@@ -55,9 +55,9 @@ static_assert(pg::JumpSafe<StepSpec>);
 struct Definition {
     std::string_view name;
     std::int32_t version;
-    Oid owner;      // whose functions are called, and as whom
-    bool of_order;  // the saga's key is an order's id: the order is locked before the saga
-    bool builtin;   // its functions are the extension's own
+    Oid owner;             // whose functions are called, and as whom
+    bool of_order;         // the saga's key is an order's id: the order is locked before the saga
+    bool builtin;          // its functions are the extension's own
     bool says_turns_only;  // the log has what turns the saga, and no step that goes as it should
     std::int64_t deadline_ms;
     std::span<const std::string_view>
