@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/fulfilment.hpp"
+#include "api/fulfilment_context.hpp"
 #include "api/goods.hpp"
 #include "api/request.hpp"
 #include "api/shipping.hpp"
@@ -17,68 +18,16 @@
 namespace oms::api {
 namespace {
 
-struct Context {
-    orders::Order order;
-    Jsonb* json;  // all of it, as the engine gave it
-    std::int64_t step_id, deadline_ms;
-    JsonbContainer* data;
-    JsonbContainer* policy;  // nullptr: none
-    std::string_view failure;
-    std::string_view reason;  // an operator's, where one asks; empty: none
-};
-
-JsonbContainer* object_member(JsonbContainer* object, std::string_view name) {
-    pg::JsonMember member = pg::member_of(object, name);
-    return member.kind == pg::JsonKind::object ? member.container() : nullptr;
-}
-
-Context context_of(const pg::Call& call) {
-    Context context{};
-    context.json = call.required_jsonb(0, "context");
-    JsonbContainer* root = &context.json->root;
-    core::OrderId id;
-    if (!core::parse_uuid(pg::text_member(root, "key"), id)) {
-        pg::raise(pg::Error::invalid_argument, {.message = "the saga has no order",
-                                                .detail = "Its key is not an order's id.",
-                                                .hint = "Start it with oms.pay_order."});
-    }
-    context.order = orders::lock(id);
-    context.step_id = pg::number_member(root, "step_id");
-    context.deadline_ms = pg::number_member(root, "deadline_ms");
-    context.failure = pg::text_member(root, "failure");
-    context.reason = pg::text_member(root, "reason");
-    context.data = object_member(root, "data");
-    if (context.data != nullptr) context.policy = object_member(context.data, "policy");
-    return context;
-}
-
 bool policy_flag(const Context& context, std::string_view name) {
     if (context.policy == nullptr) return false;
     pg::JsonMember member = pg::member_of(context.policy, name);
     return member.kind == pg::JsonKind::boolean && member.value.val.boolean;
 }
 
-Datum say(std::string_view member, std::string_view text) {
-    pg::JsonObject json;
-    json.text(member, text);
-    return pg::jsonb_datum(json.finish());
-}
-
 Datum began(core::TaskId task) {
     pg::JsonObject json;
     json.number("$task", task.value);
     return pg::jsonb_datum(json.finish());
-}
-
-// The machine's word on an action of the saga's own: its mark on the order is no obstacle to it.
-core::Decision decide(const Context& context, std::string_view action) {
-    core::OrderFacts facts = context.order.facts();
-    facts.pending_action = {};
-    return core::decide(facts, action, orders::owner_transitions());
-}
-
-const char* refused(const Context& context, std::string_view action) {
-    return pg::format("the order cannot %s while it is %s", pg::c_string(action), pg::c_string(context.order.status));
 }
 
 // Takes the order one action further; a hold puts it off.
@@ -109,25 +58,6 @@ payments::Work work_of(const Context& context) {
         if (!queue.empty()) work.queue = queue;
     }
     return work;
-}
-
-// The shipment that the saga made; raises not_found when it is not there.
-shipments::Shipment shipment_of(const Context& context) {
-    core::ShipmentId id{};
-    JsonbContainer* steps = context.data == nullptr ? nullptr : object_member(context.data, "steps");
-    JsonbContainer* made = steps == nullptr ? nullptr : object_member(steps, "shipment");
-    if (made != nullptr) core::parse_uuid(pg::text_member(made, "shipment_id"), id.value);
-    for (const shipments::Shipment& shipment : shipments::of_order(context.order.id)) {
-        if (shipment.id == id) return shipment;
-    }
-    shipments::raise_shipment_not_found(id);
-}
-
-// What the carrier's worker said, if it is a name that a row can keep.
-std::string_view name_in(Jsonb* result, std::string_view name) {
-    constexpr std::size_t bytes_max = 255;
-    std::string_view text = pg::text_member(&result->root, name);
-    return text.size() <= bytes_max ? text : std::string_view{};
 }
 
 bool is_held(const payments::Payment& payment) {
@@ -274,71 +204,6 @@ OMS_FUNCTION(oms_fulfilment_close) {
     pg::Call call{fcinfo};
     Context context = context_of(call);
     if (!context.order.pending_action.empty()) set_pending(context.order.id, {});
-    pg::end_of_command();
-    return call.null();
-}
-
-// --- the shipment: its row before the task for it, so that the way back always leads over it ---
-
-OMS_FUNCTION(oms_fulfilment_shipment) {
-    pg::Call call{fcinfo};
-    Context context = context_of(call);
-    core::Decision decision = decide(context, core::order_action::ship);
-    if (decision.refusal == core::Refusal::on_hold) return say("$later", "the order is on hold");
-    if (decision.refusal != core::Refusal::none) return say("$fail", refused(context, core::order_action::ship));
-    Lines open = open_lines(lines_of(context.order), shipments::of_order(context.order.id));
-    if (open.empty()) return say("$fail", "nothing of the order is left to ship");
-    shipments::Shipment shipment = shipments::create({.order_id = context.order.id,
-                                                      .status = shipments::status::pending,
-                                                      .step_id = context.step_id,
-                                                      .lines = open});
-    pg::end_of_command();
-    return say("shipment_id", shipments::id_text(shipment.id));
-}
-
-// What the carrier's worker is told: what every worker of a saga is, and the shipment. One that has left is not called back.
-OMS_FUNCTION(oms_fulfilment_ask_carrier) {
-    pg::Call call{fcinfo};
-    Context context = context_of(call);
-    shipments::Shipment shipment = shipment_of(context);
-    if (shipment.ever_left()) return say("$fail", pg::format("the shipment is %s", pg::c_string(shipment.status)));
-    pg::JsonObject json;
-    json.text("shipment_id", shipments::id_text(shipment.id));
-    json.text("order_id", orders::id_text(context.order.id));
-    json.text_or_null("carrier", shipment.carrier);
-    json.text_or_null("tracking", shipment.tracking);
-    json.json("items", shipments::lines_json(shipment.lines));
-    return pg::jsonb_datum(pg::with_member(context.json, "shipment", json.finish()));
-}
-
-// Judges the answer of the carrier's worker, whose word is yes.
-OMS_FUNCTION(oms_fulfilment_shipment_created) {
-    pg::Call call{fcinfo};
-    Context context = context_of(call);
-    shipments::Shipment shipment = shipment_of(context);
-    pg::JsonMember result = pg::member_of(&context.json->root, "result");
-    Jsonb* said = result.kind == pg::JsonKind::missing ? nullptr : pg::to_jsonb(result);
-    shipments::Details details;
-    if (said != nullptr && pg::kind_of(said) == pg::JsonKind::object) {
-        details.carrier = name_in(said, "carrier");
-        details.tracking = name_in(said, "tracking");
-    }
-    shipments::move(shipment, shipments::status::created, {}, details);
-    pg::end_of_command();
-    return said == nullptr ? call.null() : pg::jsonb_datum(said);
-}
-
-// The carrier knows by now that nothing is to be shipped, or never heard of it.
-OMS_FUNCTION(oms_fulfilment_drop_shipment) {
-    pg::Call call{fcinfo};
-    Context context = context_of(call);
-    shipments::Shipment shipment = shipment_of(context);
-    if (shipment.ever_left()) return say("$fail", pg::format("the shipment is %s", pg::c_string(shipment.status)));
-    if (shipment.status == shipments::status::pending) {
-        shipments::move(shipment, shipments::status::failed, context.failure);
-    } else if (shipment.status == shipments::status::created) {
-        shipments::move(shipment, shipments::status::canceled, context.failure);
-    }
     pg::end_of_command();
     return call.null();
 }

@@ -205,7 +205,10 @@ sub kill_backend
 		usleep(5_000);
 	}
 	kill_session($_) for keys %session;
-	$node->poll_query_until('postgres', 'SELECT true') or BAIL_OUT('the server does not recover');
+	# A psql that is turned away may be gone before its question is written, and the write then fails (EPIPE): ask again.
+	my $answered;
+	for (1 .. 100) { last if $answered = eval { $node->poll_query_until('postgres', 'SELECT true') }; }
+	$answered or BAIL_OUT('the server does not recover');
 	return;
 }
 
