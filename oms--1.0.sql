@@ -1294,7 +1294,7 @@ CREATE FUNCTION oms.fulfilment_close(context jsonb) RETURNS jsonb
 COMMENT ON FUNCTION oms.fulfilment_close(jsonb) IS 'Step: lets the order go.';
 
 INSERT INTO oms.saga_definition (name, version, definition, owner, builtin) VALUES ('order_fulfilment', 1, '
-{"subject": "order", "description": "reserve, pay, confirm; and back", "deadline_ms": 2592000000, "steps": [
+{"subject": "order", "description": "reserve, pay, confirm; and back", "deadline_ms": 2592000000, "events": "turns", "steps": [
     {"name": "open", "kind": "sql", "function": "oms.fulfilment_open", "compensation": {"function": "oms.fulfilment_cancel", "by_hand": "oms.fulfilment_close"}},
     {"name": "checks", "kind": "conditional", "when": "$.policy.checks.size() > 0", "steps": [
         {"name": "all_checks", "kind": "parallel", "steps": [

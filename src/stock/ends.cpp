@@ -149,11 +149,8 @@ void lock_held(std::span<const core::OrderId> orders) {
     pg::Array<Piece> pieces;
     for (const core::OrderId& order : orders) {
         pg::Result rows = select_pieces.run(pg::Access::writes, {{pg::uuid_datum(order)}, {birth_of(order)}});
-        for (const Piece& piece : pieces_in(rows)) {
-            // Where it lies now; should the number of buckets change, whoever moves it looks again.
-            std::int32_t count = bucket_count(piece.sku);
-            if (count > 0) pieces.push({piece.sku, piece.bucket % count, 0});
-        }
+        // Should there be fewer buckets by now, whoever moves them looks again.
+        for (const Piece& piece : pieces_in(rows)) pieces.push(piece);
     }
     std::ranges::sort(pieces.span(), is_locked_before);
     const Piece* previous = nullptr;
