@@ -194,6 +194,8 @@ INSERT INTO sample VALUES
     (8, 'goods', 'reserve', '{"expires_in": "1 hour"}', $$reserve(%L, %L, '1 hour')$$),
     (9, 'held', 'release', '{"reason": "r"}', $$release(%L, 'r', %L)$$),
     (10, 'goods', 'pay_order', '{"policy": {"auth_only": true}, "method": {"token": "t"}}', $$pay_order(%L, %L, '{"auth_only": true}', '{"token": "t"}')$$),
+    (12, 'confirmed', 'create_shipment', '{"items": [{"sku": "SKU-1", "qty": 1}], "carrier": "dhl", "tracking": "JX", "assignee": "anna", "metadata": {"a": 1}}',
+        $$create_shipment(%L, '[{"sku": "SKU-1", "qty": 1}]', %L, 'dhl', 'JX', 'anna', '{"a": 1}')$$),
     (11, 'pending', 'authorize_payment', '{"amount_minor": 5, "provider": "acme", "method": {"token": "t"}}', $$authorize_payment(%L, 5, %L, 'acme', '{"token": "t"}')$$);
 CREATE FUNCTION qc.prepared(wanted text) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE

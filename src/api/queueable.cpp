@@ -25,7 +25,7 @@ struct Argument {
     Kind kind;
 };
 
-constexpr std::size_t arguments_max = 3;
+constexpr std::size_t arguments_max = 5;
 
 struct Queueable {
     std::string_view name;
@@ -72,6 +72,16 @@ constinit std::array queueables{
               {{{"policy", Kind::json}, {"method", Kind::json}}},
               OMS_CALL("pay_order($1, idempotency_key => $2, policy => " OMS_JSON("policy") ", method => " OMS_JSON(
                   "method") ")")},
+    Queueable{
+        "create_shipment",
+        {{{"items", Kind::json},
+          {"carrier", Kind::text},
+          {"tracking", Kind::text},
+          {"assignee", Kind::text},
+          {"metadata", Kind::json}}},
+        OMS_CALL(
+            "create_shipment($1, " OMS_JSON("items") ", $2, carrier => " OMS_TEXT("carrier") ", tracking => " OMS_TEXT(
+                "tracking") ", assignee => " OMS_TEXT("assignee") ", metadata => " OMS_JSON("metadata") ")")},
     Queueable{"authorize_payment",
               {{{"amount_minor", Kind::amount}, {"provider", Kind::text}, {"method", Kind::json}}},
               OMS_CALL("authorize_payment($1, " OMS_JSON("amount_minor") "::bigint, $2, provider => " OMS_TEXT(

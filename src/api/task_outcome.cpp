@@ -24,25 +24,25 @@ std::optional<core::OrderId> order_behind(const tasks::Purpose& purpose) {
 
 }  // namespace
 
-void lock_behind(core::TaskId task) {
-    tasks::Purpose purpose = tasks::purpose_of(task);
+void lock_behind(const tasks::Purpose& purpose) {
     if (is_payment_task(purpose.kind)) {
         if (std::optional<core::OrderId> order = order_behind(purpose)) orders::lock(*order);
     }
     if (purpose.step_id != 0) saga::lock_step(purpose.step_id);
 }
 
-void lock_behind(std::span<const core::TaskId> tasks) {
-    if (tasks.size() == 1) return lock_behind(tasks[0]);
+void lock_behind(std::span<const tasks::Purpose> purposes) {
     pg::Array<core::OrderId> found;
-    for (core::TaskId task : tasks) {
-        if (std::optional<core::OrderId> order = order_behind(tasks::purpose_of(task))) found.push(*order);
+    for (const tasks::Purpose& purpose : purposes) {
+        if (std::optional<core::OrderId> order = order_behind(purpose)) found.push(*order);
     }
     std::ranges::sort(found.span());
     const auto repeated = std::ranges::unique(found.span());
     const std::span<const core::OrderId> orders = found.span().first(found.size() - repeated.size());
     for (const core::OrderId& order : orders) orders::lock(order);
-    for (core::TaskId task : tasks) lock_behind(task);
+    for (const tasks::Purpose& purpose : purposes) {
+        if (purpose.step_id != 0) saga::lock_saga_of(purpose.step_id);
+    }
     stock::lock_held(orders);
 }
 
@@ -65,8 +65,9 @@ void task_closed(const tasks::Closed& closed) {
 void end_lease(const tasks::Lease& lease) {
     for (core::TaskId task : lease.tasks) {
         CHECK_FOR_INTERRUPTS();
-        if (!tasks::may_be_leased(task, lease.epoch)) continue;
-        lock_behind(task);
+        std::optional<tasks::Purpose> purpose = tasks::purpose_of_lease(task, lease.epoch);
+        if (!purpose) continue;
+        lock_behind(*purpose);
         if (std::optional<tasks::Closed> closed = tasks::end_lease(task, lease.epoch, lease.end)) task_closed(*closed);
     }
 }
