@@ -108,7 +108,7 @@ INSERT INTO also_called VALUES ('event_id', 'id'), ('position', 'id'), ('event_i
 -- Every function, but for those of triggers: nobody can call them.
 CREATE TEMP TABLE listed AS
 SELECT row_number() OVER (ORDER BY p.oid::regprocedure::text)::int AS nth, p.oid, p.proname AS name, p.proretset AS many, a.audience, p.provolatile = 'v' AS mutates,
-    CASE WHEN p.proname = 'check_integrity' THEN 0.01  -- reads everything
+    CASE WHEN p.proname = 'check_integrity' THEN 0.02  -- reads everything
          WHEN p.proname IN ('claim_tasks', 'complete_task', 'authorize_payment', 'capture_payment', 'refund_payment', 'pay_order', 'queue_command', 'cancel_queued_command',
              'create_shipment', 'ship_shipment', 'deliver_shipment', 'cancel_shipment', 'return_shipment') THEN 1  -- a long way to go
          WHEN a.audience = 'owner' THEN 0.05 WHEN p.provolatile = 'v' THEN 0.4 ELSE 0.2 END AS weight
