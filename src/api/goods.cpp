@@ -4,7 +4,6 @@
 #include "payments/payments.hpp"
 #include "pg/json.hpp"
 #include "pg/memory.hpp"
-#include "pg/plan.hpp"
 #include "pg/raise.hpp"
 
 #include "pg/poison.hpp"
@@ -12,10 +11,6 @@
 namespace oms::api {
 
 namespace {
-
-constinit pg::Plan select_items{
-    "SELECT sku, qty FROM oms.order_item WHERE order_id = $1 AND created_at = $2 ORDER BY line_no",
-    {UUIDOID, TIMESTAMPTZOID}};
 
 // [{"sku", "qty"}, ...] for an event.
 template <class Lines, class Describe>
@@ -65,12 +60,9 @@ void require_money_back(const orders::Order& order) {
 }  // namespace
 
 std::span<const stock::Line> goods_of(const orders::Order& order) {
-    pg::Result rows =
-        select_items.run(pg::Access::writes, {{pg::uuid_datum(order.id)}, {TimestampTzGetDatum(order.created_at)}});
-    std::span<stock::Line> lines = pg::allocate<stock::Line>(rows.rows.size());
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-        lines[i] = {pg::text_view(rows.value(i, 0)), DatumGetInt64(rows.value(i, 1))};
-    }
+    std::span<const orders::Item> items = orders::items_of(order);
+    std::span<stock::Line> lines = pg::allocate<stock::Line>(items.size());
+    for (std::size_t i = 0; i < lines.size(); ++i) lines[i] = {items[i].sku, items[i].qty};
     return lines;
 }
 

@@ -105,7 +105,8 @@ constinit pg::Plan select_indeterminate{
     "SELECT operation_id FROM oms.payment_operation WHERE payment_id = $1 AND created_at = $2 AND status = "
     "'indeterminate' "
     "AND ($3 IS NULL OR operation_id = $3)",
-    {UUIDOID, TIMESTAMPTZOID, UUIDOID}};
+    {UUIDOID, TIMESTAMPTZOID, UUIDOID},
+    pg::Planned::by_index};
 
 // The operations of a payment that are indeterminate, or the one that is meant.
 pg::Result indeterminate(const core::PaymentId& id, const std::optional<core::OrderId>& operation) {
