@@ -78,10 +78,13 @@ void tell_saga(const payments::Settled& settled) {
     json.text("status", settled.payment.status);
     json.number("amount_minor", settled.amount_minor);
     json.text_or_null("reason", settled.reason);
+    // It becomes the reason of the saga, and of its order.
+    const bool unexplained = !settled.succeeded && settled.reason.empty();
+    const std::string_view error = unexplained ? "refused without a reason" : settled.reason;
     saga::step_closed({.step_id = settled.step_id,
                        .outcome = settled.succeeded ? saga::Outcome::succeeded : saga::Outcome::failed,
                        .result = json.finish(),
-                       .error = settled.reason});
+                       .error = error});
 }
 
 payments::Outcome outcome_of(const tasks::Closed& closed) {
