@@ -81,7 +81,7 @@ struct Closed {
     bool dead;     // no further attempt will be made
     bool refused;  // dead because the worker said that it never will succeed
     bool
-        unknown;  // nobody knows whether the work was done, or will be: a lease ended without an answer, or the attempts are used up
+        unknown;  // nobody knows whether the work was done, or will be: an attempt, the last one or another, ended with neither yes nor no
     bool replayed;  // the same answer had been given before; nothing happened now
     Jsonb* result;
     std::string_view error;
