@@ -246,6 +246,59 @@ RESET oms.now_override;
 SELECT test.equal(test.payment(:'p'), 'captured 2500/2000/0+0', 'captured when it was due');
 SELECT test.payment_timeline(:'p');
 
+-- No more is captured than the order owes: its total may have become less since the authorization.
+CREATE FUNCTION test.amend(id uuid, total bigint) RETURNS bigint LANGUAGE sql
+    RETURN (SELECT total_minor FROM oms.amend_order(id, jsonb_build_array(jsonb_build_object('sku', 'x', 'qty', 1, 'price_minor', total)), test.key()));
+SELECT test.make_order('reserved') AS o \gset
+SELECT test.pay(:'o') AS p \gset
+SELECT test.provider('yes');
+SELECT test.amend(:'o', 1000);
+SELECT test.fails(format('SELECT oms.capture_payment(%L, 1001, NULL, test.key())', :'p'), 'OM001', 'more than the order owes');
+SELECT detail, hint FROM test.outcome(format('SELECT oms.capture_payment(%L, 1001, NULL, test.key())', :'p'));
+SELECT status FROM oms.capture_payment(:'p', idempotency_key => test.key());
+SELECT test.fails(format('SELECT test.amend(%L, 999)', :'o'), 'OM001', 'a total below what is being captured');
+SELECT test.provider('yes', '{}', 'capture');
+SELECT test.equal(test.payment(:'p'), 'captured 2500/1000/0+0', 'what the order owes');
+SELECT test.fails(format('SELECT test.amend(%L, 999)', :'o'), 'OM001', 'a total below what is captured');
+SELECT detail, hint FROM test.outcome(format('SELECT test.amend(%L, 999)', :'o'));
+SELECT status, paid_minor FROM test.advance(:'o', 'pay');
+-- Several payments: the others count with what they have taken or are taking, not with what they may take.
+SELECT test.make_order('reserved') AS o \gset
+SELECT test.pay(:'o', 1500) AS p1 \gset
+SELECT test.pay(:'o') AS p2 \gset
+SELECT test.provider('yes');
+SELECT test.amend(:'o', 1600);
+SELECT status FROM oms.capture_payment(:'p1', idempotency_key => test.key());
+SELECT test.fails(format('SELECT oms.capture_payment(%L, 101, NULL, test.key())', :'p2'), 'OM001', 'more than the other leaves');
+SELECT test.provider('yes', '{}', 'capture');
+SELECT status FROM oms.capture_payment(:'p2', idempotency_key => test.key());
+SELECT test.provider('yes', '{}', 'capture');
+SELECT test.equal(test.payment(:'p1') || ', ' || test.payment(:'p2'), 'captured 1500/1500/0+0, captured 1000/100/0+0', 'the total, from two payments');
+-- A capture for later is of what is owed then; when that is nothing, there is none.
+SELECT test.make_order('reserved') AS o \gset
+SELECT test.pay(:'o', 1500) AS p1 \gset
+SELECT test.pay(:'o') AS p2 \gset
+SELECT test.provider('yes');
+SELECT capture_due_at IS NOT NULL FROM oms.capture_payment(:'p1', NULL, interval '3 days', test.key());
+SELECT capture_due_at IS NOT NULL FROM oms.capture_payment(:'p2', NULL, interval '4 days', test.key());
+SELECT test.amend(:'o', 1300);
+SET oms.now_override = '2098-03-01';
+SELECT oms.run_due() > 0;
+SELECT test.provider('yes', '{}', 'capture');
+RESET oms.now_override;
+SELECT test.equal(test.payment(:'p1') || ', ' || test.payment(:'p2'), 'captured 1500/1300/0+0, authorized 1000/0/0+0', 'the first takes it all');
+SELECT test.payment_timeline(:'p2'), capture_due_at FROM oms.payment WHERE payment_id = :'p2';
+SELECT test.fails(format('SELECT oms.capture_payment(%L, NULL, NULL, test.key())', :'p2'), 'OM003', 'nothing is owed');
+SELECT detail, hint FROM test.outcome(format('SELECT oms.capture_payment(%L, NULL, NULL, test.key())', :'p2'));
+-- Nor does the saga.
+SELECT test.make_order() AS o \gset
+SELECT test.pay(:'o') AS p \gset
+SELECT test.provider('yes');
+SELECT test.amend(:'o', 700);
+SELECT pending_action FROM oms.pay_order(:'o', test.key(), '{"stock": false}');
+SELECT test.provider('yes', '{}', 'capture');
+SELECT status, paid_minor, test.payment(:'p') FROM oms.orders WHERE order_id = :'o';
+
 -- Where refunds end: amounts beside the range.
 SELECT test.captured() AS p \gset
 SELECT test.fails(format('SELECT oms.refund_payment(%L, %s, ''x'', test.key())', :'p', amount), state, 'refund of ' || amount)

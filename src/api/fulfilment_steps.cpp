@@ -5,6 +5,7 @@
 #include "api/fulfilment.hpp"
 #include "api/goods.hpp"
 #include "api/request.hpp"
+#include "api/settle_payment.hpp"
 #include "api/transition.hpp"
 #include "payments/payments.hpp"
 #include "pg/memory.hpp"
@@ -190,7 +191,8 @@ OMS_FUNCTION(oms_fulfilment_capture) {
     for (const payments::Payment& payment : payments::of_order(context.order.id)) {
         if (payment.busy()) return say("$later", "the payment is busy");
         if (payment.status == "authorized" || payment.status == "capture_failed") {
-            return began(payments::capture(payment.id, std::nullopt, 0, work_of(context)).task);
+            const std::int64_t owed = owed_to(payment.id, context.order);
+            if (owed > 0) return began(payments::capture(payment.id, std::nullopt, owed, 0, work_of(context)).task);
         }
         captured |= payment.status == "captured";
     }
