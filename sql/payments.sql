@@ -299,6 +299,24 @@ SELECT pending_action FROM oms.pay_order(:'o', test.key(), '{"stock": false}');
 SELECT test.provider('yes', '{}', 'capture');
 SELECT status, paid_minor, test.payment(:'p') FROM oms.orders WHERE order_id = :'o';
 
+-- Money that went back before the order was paid is in none of its numbers.
+SELECT test.make_order('reserved') AS o \gset
+SELECT test.pay(:'o', 1500) AS p \gset
+SELECT test.provider('yes');
+SELECT status FROM oms.capture_payment(:'p', idempotency_key => test.key());
+SELECT test.provider('yes', '{}', 'capture');
+SELECT status FROM oms.refund_payment(:'p', 500, 'another card', test.key());
+SELECT test.provider('yes', '{}', 'refund');
+SELECT amount_minor FROM oms.authorize_payment(:'o', NULL, test.key());
+SELECT test.provider('yes');
+SELECT status FROM test.advance(:'o', 'pay');
+SELECT test.amounts(:'o');
+SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'an order that had money back before it was paid');
+SELECT status FROM oms.refund_payment(:'p', 300, 'dented', test.key());
+SELECT test.provider('yes', '{}', 'refund');
+SELECT test.amounts(:'o');
+SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'and after');
+
 -- Where refunds end: amounts beside the range.
 SELECT test.captured() AS p \gset
 SELECT test.fails(format('SELECT oms.refund_payment(%L, %s, ''x'', test.key())', :'p', amount), state, 'refund of ' || amount)
