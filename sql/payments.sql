@@ -317,6 +317,34 @@ SELECT test.provider('yes', '{}', 'refund');
 SELECT test.amounts(:'o');
 SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'and after');
 
+-- A refund that the provider never answers, nor the question what became of it: it ends, and an operator sees it.
+CREATE PROCEDURE test.last_attempt_in_silence(at timestamptz) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('oms.now_override', at::text, false);
+    PERFORM oms.run_due();
+    UPDATE oms.task SET attempt = (retry ->> 'attempts_max')::int - 1 WHERE queue = 'payments' AND status = 'ready';
+    PERFORM test.equal(test.claimed(), 1, 'one task');
+    PERFORM set_config('oms.now_override', (at + interval '2 minutes')::text, false);
+    PERFORM oms.run_due();
+    RESET oms.now_override;
+END $$;
+SELECT test.captured() AS p \gset
+SELECT refund_pending_minor FROM oms.refund_payment(:'p', 100, 'dented', test.key());
+SELECT kind, retry -> 'attempts_max' AS attempts FROM oms.task WHERE queue = 'payments' AND status = 'ready';
+CALL test.last_attempt_in_silence('2098-04-01 00:00');
+SELECT kind, retry -> 'attempts_max' AS attempts FROM oms.task WHERE queue = 'payments' AND status = 'ready';
+SELECT test.nothing('SELECT * FROM oms.stuck WHERE what = ''payment''', 'it is asked about');
+CALL test.last_attempt_in_silence('2098-04-01 01:00');
+SELECT test.equal(test.payment(:'p'), 'captured 5000/5000/0+100', 'its amount stays reserved');
+SELECT definition, id = :'p' AS id, key = order_id::text AS key, since, why, regexp_replace(what_to_do, '[0-9a-f-]{36}', 'ID', 'g') AS what_to_do
+FROM oms.stuck, oms.payment WHERE what = 'payment' AND payment_id = :'p';
+SELECT refund_pending_minor FROM oms.reconcile_payment(:'p', test.key());
+SELECT test.nothing('SELECT * FROM oms.stuck WHERE what = ''payment''', 'it is asked about again');
+CALL test.last_attempt_in_silence('2098-04-01 02:00');
+SELECT test.equal(count(*), 1::bigint, 'shown once') FROM oms.stuck WHERE what = 'payment';
+SELECT refunded_minor, refund_pending_minor FROM oms.reconcile_payment(:'p', test.key(), 'succeeded');
+SELECT test.nothing('SELECT * FROM oms.stuck WHERE what = ''payment''', 'settled');
+
 -- Where refunds end: amounts beside the range.
 SELECT test.captured() AS p \gset
 SELECT test.fails(format('SELECT oms.refund_payment(%L, %s, ''x'', test.key())', :'p', amount), state, 'refund of ' || amount)
