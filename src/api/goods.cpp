@@ -118,9 +118,16 @@ void goods_follow(const orders::Order& order, orders::Change& change, std::strin
     if (core::is_final(change.next.status)) release_goods(order, change, reason);
 }
 
-void expire_reservation(const Jsonb* timer_data) {
+std::optional<core::OrderId> order_of_reservation(const Jsonb* timer_data) {
     core::OrderId id;
-    if (!core::parse_uuid(pg::text_member(const_cast<JsonbContainer*>(&timer_data->root), "order_id"), id)) return;
+    auto* data = const_cast<JsonbContainer*>(&timer_data->root);
+    return core::parse_uuid(pg::text_member(data, "order_id"), id) ? std::optional{id} : std::nullopt;
+}
+
+void expire_reservation(const Jsonb* timer_data) {
+    const std::optional<core::OrderId> named = order_of_reservation(timer_data);
+    if (!named) return;
+    const core::OrderId id = *named;
     orders::Order found = orders::lock(id);
     bool spoken_for = found.paid_minor > found.refunded_minor || !found.pending_action.empty();
     if (spoken_for || payments::sums_of(id).held_minor > 0 || stock::held(id).empty()) return;

@@ -191,6 +191,11 @@ std::optional<Closed> fail(core::TaskId task, std::int64_t lease_epoch, std::str
     return closed;
 }
 
+void lock(core::TaskId task) {
+    const std::array key{Int64GetDatum(task.value)};
+    (void)table().with_row(key, pg::RowLock::for_update, [](pg::Row&) {});
+}
+
 bool may_be_leased(core::TaskId task, std::int64_t lease_epoch) {
     bool leased = false;
     const std::array key{Int64GetDatum(task.value)};

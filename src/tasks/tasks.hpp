@@ -124,6 +124,9 @@ Jsonb* timer_data_of(const Lease& lease);
 // The leases on a queue whose sessions asked that they end with them, and are gone. They are handed out once.
 std::span<const Lease> orphaned_leases(std::string_view queue);
 
+// Locks a task and does nothing else; one that is gone is no matter.
+void lock(core::TaskId task);
+
 // Says whether the task was under this lease a moment ago. Locks nothing: most leases whose timers fire were answered long before.
 bool may_be_leased(core::TaskId task, std::int64_t lease_epoch);
 
