@@ -16,14 +16,15 @@
 --   7  sagas
 --   8  stock and reservations
 --   9  payments and the ledger
---  10  audit
---  11  commands
---  12  queries
---  13  reading the log
---  14  dead letters
---  15  operators: integrity, purge, errors
---  16  who may call what
---  17  what a dump must contain
+--  10  shipments
+--  11  audit
+--  12  commands
+--  13  queries
+--  14  reading the log
+--  15  dead letters
+--  16  operators: integrity, purge, errors
+--  17  who may call what
+--  18  what a dump must contain
 --
 -- Applications hold EXECUTE on functions and no right on any table. The functions are C++ (src/api/, one verb per file); they write the tables
 -- directly and need no rights of the caller's for it.
@@ -826,7 +827,76 @@ CREATE TYPE oms.payment_state AS (
 COMMENT ON TYPE oms.payment_state IS 'The answer of the payment commands. operation_id: what the command began; its outcome comes later.';
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 10  Audit
+-- 10  Shipments
+-- ---------------------------------------------------------------------------------------------------------------------------------------
+
+-- shipment_id is made from the order's id, as that of a payment.
+CREATE TABLE oms.shipment (
+    shipment_id    uuid NOT NULL,
+    order_id       uuid NOT NULL,
+    created_at     timestamptz NOT NULL,
+    status         text COLLATE "C" NOT NULL,
+    carrier        text,
+    tracking       text,
+    assignee       text,
+    metadata       jsonb,
+    reason         text,
+    step_id        bigint,
+    version        integer NOT NULL,
+    requested_at   timestamptz NOT NULL,
+    updated_at     timestamptz NOT NULL,
+    shipped_at     timestamptz,
+    delivered_at   timestamptz,
+    last_seq       bigint NOT NULL,
+    first_event_id bigint NOT NULL,
+    last_event_id  bigint NOT NULL,
+    PRIMARY KEY (shipment_id, created_at),
+    CONSTRAINT shipment_times CHECK ((shipped_at IS NOT NULL) = (status IN ('shipped', 'delivered', 'returned'))
+        AND (delivered_at IS NOT NULL) = (status = 'delivered'))
+) PARTITION BY RANGE (created_at);
+COMMENT ON TABLE oms.shipment IS 'Shipments of orders; an order may have several. created_at is the order''s.';
+COMMENT ON COLUMN oms.shipment.assignee IS 'Who has it in hand: a courier, a packer, a branch.';
+COMMENT ON COLUMN oms.shipment.step_id IS 'The step of a saga that made it; NULL when somebody made it by hand.';
+CREATE INDEX shipment_order ON oms.shipment (order_id);
+CREATE TABLE oms.shipment_default PARTITION OF oms.shipment DEFAULT WITH (fillfactor = 60);
+
+CREATE TABLE oms.shipment_item (
+    order_id    uuid NOT NULL,
+    created_at  timestamptz NOT NULL,
+    shipment_id uuid NOT NULL,
+    line_no     integer NOT NULL,
+    sku         text COLLATE "C" NOT NULL,
+    qty         bigint NOT NULL,
+    PRIMARY KEY (order_id, shipment_id, line_no, created_at),
+    CONSTRAINT shipment_item_qty CHECK (qty > 0)
+) PARTITION BY RANGE (created_at);
+COMMENT ON TABLE oms.shipment_item IS 'What a shipment carries: pieces of lines of its order. created_at is the order''s.';
+CREATE TABLE oms.shipment_item_default PARTITION OF oms.shipment_item DEFAULT;
+
+-- Under the order's key: who reads the topic of the orders gets the events of a shipment in their place in the order's story.
+INSERT INTO oms.topic_route (aggregate_type, type, topic, builtin) VALUES ('shipment', '*', 'oms.order.events', true);
+
+CREATE TYPE oms.shipment_state AS (
+    shipment_id  uuid,
+    order_id     uuid,
+    status       text,
+    version      integer,
+    carrier      text,
+    tracking     text,
+    assignee     text,
+    reason       text,
+    items        jsonb,
+    shipped_at   timestamptz,
+    delivered_at timestamptz,
+    created_at   timestamptz,
+    updated_at   timestamptz,
+    order_status text,
+    replayed     boolean
+);
+COMMENT ON TYPE oms.shipment_state IS 'The answer of the shipment commands. order_status: that of the order, which the last shipment takes with it.';
+
+-- ---------------------------------------------------------------------------------------------------------------------------------------
+-- 11  Audit
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 CREATE TABLE oms.audit (
@@ -843,7 +913,7 @@ CREATE TABLE oms.audit (
 COMMENT ON TABLE oms.audit IS 'What operators did by force: who, to what, why, before and after.';
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 11  Commands
+-- 12  Commands
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 -- idempotency_key and the like default to NULL only so that leaving them out gets a clear error of ours, not "function does not exist".
 
@@ -877,13 +947,13 @@ CREATE FUNCTION oms.ship_order(order_id uuid, idempotency_key text DEFAULT NULL,
                                payload jsonb DEFAULT NULL)
     RETURNS oms.order_state
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_ship_order';
-COMMENT ON FUNCTION oms.ship_order(uuid, text, integer, jsonb) IS 'Marks a confirmed order as shipped; payload goes into the event.';
+COMMENT ON FUNCTION oms.ship_order(uuid, text, integer, jsonb) IS 'Marks a confirmed order as shipped, with the shipments that it has; payload goes into the event.';
 
 CREATE FUNCTION oms.complete_order(order_id uuid, idempotency_key text DEFAULT NULL, expected_version integer DEFAULT NULL,
                                    payload jsonb DEFAULT NULL)
     RETURNS oms.order_state
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_complete_order';
-COMMENT ON FUNCTION oms.complete_order(uuid, text, integer, jsonb) IS 'Marks a shipped order as completed; payload goes into the event.';
+COMMENT ON FUNCTION oms.complete_order(uuid, text, integer, jsonb) IS 'Marks a shipped order as completed, its shipments as delivered; payload goes into the event.';
 
 CREATE FUNCTION oms.refund_order(order_id uuid, amount_minor bigint DEFAULT NULL, reason text DEFAULT NULL,
                                  idempotency_key text DEFAULT NULL, expected_version integer DEFAULT NULL)
@@ -1053,7 +1123,7 @@ CREATE FUNCTION oms.resume_saga(saga_id bigint, reason text, idempotency_key tex
 COMMENT ON FUNCTION oms.resume_saga(bigint, text, text, boolean) IS
     'Lets a parked saga try its failed compensations again; with by_hand they count as done by the one who says so, for order_fulfilment on the payments as well. Audited.';
 
--- Stock and payments.
+-- Stock, payments and shipments.
 
 CREATE FUNCTION oms.set_stock(sku text, on_hand bigint, idempotency_key text DEFAULT NULL, buckets integer DEFAULT NULL,
                               reason text DEFAULT NULL)
@@ -1115,6 +1185,47 @@ CREATE FUNCTION oms.reconcile_payment(payment_id uuid, idempotency_key text DEFA
 COMMENT ON FUNCTION oms.reconcile_payment(uuid, text, text, uuid, text) IS
     'Lets the provider be asked what became of indeterminate operations; or, with outcome (succeeded, refused), settles one by hand.';
 
+CREATE FUNCTION oms.create_shipment(order_id uuid, items jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL, carrier text DEFAULT NULL,
+                                    tracking text DEFAULT NULL, assignee text DEFAULT NULL, metadata jsonb DEFAULT NULL,
+                                    expected_version integer DEFAULT NULL)
+    RETURNS oms.shipment_state
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_create_shipment';
+COMMENT ON FUNCTION oms.create_shipment(uuid, jsonb, text, text, text, text, jsonb, integer) IS
+    'Makes a shipment of [{"sku" or "line_no", "qty"}, ...] of an order; without items, of all that is in no other shipment.';
+
+CREATE FUNCTION oms.update_shipment(shipment_id uuid, idempotency_key text DEFAULT NULL, carrier text DEFAULT NULL, tracking text DEFAULT NULL,
+                                    assignee text DEFAULT NULL, metadata jsonb DEFAULT NULL, expected_version integer DEFAULT NULL)
+    RETURNS oms.shipment_state
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_update_shipment';
+COMMENT ON FUNCTION oms.update_shipment(uuid, text, text, text, text, jsonb, integer) IS
+    'Writes down what is known of a shipment by now; what is left out stays.';
+
+CREATE FUNCTION oms.ship_shipment(shipment_id uuid, idempotency_key text DEFAULT NULL, carrier text DEFAULT NULL, tracking text DEFAULT NULL,
+                                  expected_version integer DEFAULT NULL)
+    RETURNS oms.shipment_state
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_ship_shipment';
+COMMENT ON FUNCTION oms.ship_shipment(uuid, text, text, text, integer) IS
+    'A shipment leaves the house. With the last piece of the order, the order is shipped.';
+
+CREATE FUNCTION oms.deliver_shipment(shipment_id uuid, idempotency_key text DEFAULT NULL, expected_version integer DEFAULT NULL)
+    RETURNS oms.shipment_state
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_deliver_shipment';
+COMMENT ON FUNCTION oms.deliver_shipment(uuid, text, integer) IS
+    'A shipment has arrived. With the last piece of the order, the order is completed.';
+
+CREATE FUNCTION oms.cancel_shipment(shipment_id uuid, reason text DEFAULT NULL, idempotency_key text DEFAULT NULL,
+                                    expected_version integer DEFAULT NULL)
+    RETURNS oms.shipment_state
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_cancel_shipment';
+COMMENT ON FUNCTION oms.cancel_shipment(uuid, text, text, integer) IS 'Gives up a shipment that has not left; its pieces are open again.';
+
+CREATE FUNCTION oms.return_shipment(shipment_id uuid, reason text DEFAULT NULL, idempotency_key text DEFAULT NULL,
+                                    expected_version integer DEFAULT NULL)
+    RETURNS oms.shipment_state
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_return_shipment';
+COMMENT ON FUNCTION oms.return_shipment(uuid, text, text, integer) IS
+    'A shipment came back undelivered; its pieces can be shipped anew. What goes back on the shelf is said with oms.adjust_stock.';
+
 CREATE FUNCTION oms.purge_sagas(older_than interval DEFAULT '30 days', "limit" integer DEFAULT 1000) RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_purge_sagas';
 COMMENT ON FUNCTION oms.purge_sagas(interval, integer) IS
@@ -1166,12 +1277,24 @@ COMMENT ON FUNCTION oms.fulfilment_pay(jsonb) IS 'Step: the order is paid.';
 CREATE FUNCTION oms.fulfilment_confirm(context jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_fulfilment_confirm';
 COMMENT ON FUNCTION oms.fulfilment_confirm(jsonb) IS 'Step: the order is confirmed, its goods are consumed.';
+CREATE FUNCTION oms.fulfilment_shipment(context jsonb) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_fulfilment_shipment';
+COMMENT ON FUNCTION oms.fulfilment_shipment(jsonb) IS 'Step: the order has a shipment, which a carrier is asked for.';
+CREATE FUNCTION oms.fulfilment_ask_carrier(context jsonb) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_fulfilment_ask_carrier';
+COMMENT ON FUNCTION oms.fulfilment_ask_carrier(jsonb) IS 'Makes the payload of the tasks shipment.create and shipment.cancel.';
+CREATE FUNCTION oms.fulfilment_shipment_created(context jsonb) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_fulfilment_shipment_created';
+COMMENT ON FUNCTION oms.fulfilment_shipment_created(jsonb) IS 'The carrier has accepted the shipment: it is created.';
+CREATE FUNCTION oms.fulfilment_drop_shipment(context jsonb) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_fulfilment_drop_shipment';
+COMMENT ON FUNCTION oms.fulfilment_drop_shipment(jsonb) IS 'Undoes a shipment that has not left: it has failed, or is canceled.';
 CREATE FUNCTION oms.fulfilment_close(context jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_fulfilment_close';
 COMMENT ON FUNCTION oms.fulfilment_close(jsonb) IS 'Step: lets the order go.';
 
 INSERT INTO oms.saga_definition (name, version, definition, owner, builtin) VALUES ('order_fulfilment', 1, '
-{"subject": "order", "description": "reserve, pay, confirm; and back", "deadline_ms": 2592000000, "steps": [
+{"subject": "order", "description": "reserve, pay, confirm; and back", "deadline_ms": 2592000000, "events": "turns", "steps": [
     {"name": "open", "kind": "sql", "function": "oms.fulfilment_open", "compensation": {"function": "oms.fulfilment_cancel", "by_hand": "oms.fulfilment_close"}},
     {"name": "checks", "kind": "conditional", "when": "$.policy.checks.size() > 0", "steps": [
         {"name": "all_checks", "kind": "parallel", "steps": [
@@ -1198,19 +1321,20 @@ INSERT INTO oms.saga_definition (name, version, definition, owner, builtin) VALU
     {"name": "pay", "kind": "sql", "function": "oms.fulfilment_pay", "compensation": null},
     {"name": "confirm", "kind": "sql", "function": "oms.fulfilment_confirm", "compensation": null},
     {"name": "if_shipping", "kind": "conditional", "when": "$.policy.shipping == true", "steps": [
-        {"name": "ship", "kind": "task", "queue": "shipping", "task": "shipment.create", "deadline_ms": 86400000, "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"queue": "shipping", "task": "shipment.cancel", "barrier": true}}
+        {"name": "shipment", "kind": "sql", "function": "oms.fulfilment_shipment", "compensation": {"function": "oms.fulfilment_drop_shipment"}},
+        {"name": "ship", "kind": "task", "queue": "shipping", "task": "shipment.create", "request": "oms.fulfilment_ask_carrier", "result": "oms.fulfilment_shipment_created", "deadline_ms": 86400000, "retry": {"attempts": 3, "base_ms": 100, "factor": 2}, "compensation": {"queue": "shipping", "task": "shipment.cancel", "request": "oms.fulfilment_ask_carrier", "barrier": true}}
     ]},
     {"name": "close", "kind": "sql", "function": "oms.fulfilment_close", "compensation": null}
 ]}
 ', current_user::regrole, true);
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 12  Queries: STABLE, they work on a standby
+-- 13  Queries: STABLE, they work on a standby
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION oms.get_order(order_id uuid) RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_get_order';
-COMMENT ON FUNCTION oms.get_order(uuid) IS 'One order with its items and its timeline.';
+COMMENT ON FUNCTION oms.get_order(uuid) IS 'One order with its items, payments, reservations, shipments and timeline.';
 
 CREATE FUNCTION oms.list_orders(filter jsonb DEFAULT '{}', cursor text DEFAULT NULL, "limit" integer DEFAULT 100,
                                 OUT order_id uuid, OUT customer_id text, OUT status text, OUT on_hold boolean, OUT hold_reason text,
@@ -1375,8 +1499,22 @@ CREATE FUNCTION oms.list_payments(filter jsonb DEFAULT '{}', cursor text DEFAULT
 COMMENT ON FUNCTION oms.list_payments(jsonb, text, integer) IS
     'Payments, those of the newest orders first. filter: order_id, status (one or several), provider, currency, initiated_from, initiated_to.';
 
+CREATE FUNCTION oms.get_shipment(shipment_id uuid) RETURNS jsonb
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_get_shipment';
+COMMENT ON FUNCTION oms.get_shipment(uuid) IS 'One shipment with its items and timeline.';
+
+CREATE FUNCTION oms.list_shipments(filter jsonb DEFAULT '{}', cursor text DEFAULT NULL, "limit" integer DEFAULT 100,
+                                   OUT shipment_id uuid, OUT order_id uuid, OUT status text, OUT version integer, OUT carrier text,
+                                   OUT tracking text, OUT assignee text, OUT metadata jsonb, OUT reason text, OUT step_id bigint,
+                                   OUT requested_at timestamptz, OUT updated_at timestamptz, OUT shipped_at timestamptz,
+                                   OUT delivered_at timestamptz, OUT next_cursor text)
+    RETURNS SETOF record
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_list_shipments';
+COMMENT ON FUNCTION oms.list_shipments(jsonb, text, integer) IS
+    'Shipments, those of the newest orders first. filter: order_id, status (one or several), carrier, tracking, assignee, requested_from, requested_to.';
+
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 13  Reading the log
+-- 14  Reading the log
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION oms.create_reader(name text, topics text[] DEFAULT NULL, start_at text DEFAULT 'now') RETURNS void
@@ -1456,7 +1594,7 @@ COMMENT ON FUNCTION oms.set_topic_policy(text, text, boolean) IS
     'Sets what happens to the later events of a key when one is rejected ("skip" or "block_key"), and whether receipts are kept.';
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 14  Dead letters
+-- 15  Dead letters
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION oms.reject_event(reader text, event_id bigint, error text, attempts integer, parked boolean DEFAULT false)
@@ -1513,7 +1651,7 @@ COMMENT ON FUNCTION oms.dlq_discard(bigint[], text) IS
     'Gives dead letters up, for good. Events parked behind them follow. The row and the event stay.';
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 15  Operators
+-- 16  Operators
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION oms.purge_idempotency(batch integer DEFAULT 500) RETURNS integer
@@ -1535,7 +1673,7 @@ CREATE FUNCTION oms.version() RETURNS text
 COMMENT ON FUNCTION oms.version() IS 'The version of the library that this session runs.';
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 16  Who may call what
+-- 17  Who may call what
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 -- The one list of audiences. A wider audience includes a narrower one: see the grant functions below.
@@ -1566,10 +1704,18 @@ INSERT INTO oms.api VALUES
     ('void_payment(uuid, text, text, integer)', 'application'),
     ('refund_payment(uuid, bigint, text, text, integer)', 'application'),
     ('reconcile_payment(uuid, text, text, uuid, text)', 'application'),
+    ('create_shipment(uuid, jsonb, text, text, text, text, jsonb, integer)', 'application'),
+    ('update_shipment(uuid, text, text, text, text, jsonb, integer)', 'application'),
+    ('ship_shipment(uuid, text, text, text, integer)', 'application'),
+    ('deliver_shipment(uuid, text, integer)', 'application'),
+    ('cancel_shipment(uuid, text, text, integer)', 'application'),
+    ('return_shipment(uuid, text, text, integer)', 'application'),
     ('get_stock(text)', 'reader'),
     ('list_stock(jsonb, text, integer)', 'reader'),
     ('get_payment(uuid)', 'reader'),
     ('list_payments(jsonb, text, integer)', 'reader'),
+    ('get_shipment(uuid)', 'reader'),
+    ('list_shipments(jsonb, text, integer)', 'reader'),
     ('get_order(uuid)', 'reader'),
     ('list_orders(jsonb, text, integer)', 'reader'),
     ('order_timeline(uuid)', 'reader'),
@@ -1633,6 +1779,10 @@ INSERT INTO oms.api VALUES
     ('fulfilment_money_returned(jsonb)', 'owner'),
     ('fulfilment_pay(jsonb)', 'owner'),
     ('fulfilment_confirm(jsonb)', 'owner'),
+    ('fulfilment_shipment(jsonb)', 'owner'),
+    ('fulfilment_ask_carrier(jsonb)', 'owner'),
+    ('fulfilment_shipment_created(jsonb)', 'owner'),
+    ('fulfilment_drop_shipment(jsonb)', 'owner'),
     ('fulfilment_close(jsonb)', 'owner');
 
 CREATE FUNCTION oms.grant_audiences(role regrole, audiences text[]) RETURNS void
@@ -1717,7 +1867,7 @@ INSERT INTO oms.api VALUES
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA oms FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------------------------------------------------------------------
--- 17  What a dump must contain: tables of an extension are dumped only when they are marked
+-- 18  What a dump must contain: tables of an extension are dumped only when they are marked
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 SELECT pg_catalog.pg_extension_config_dump('oms.order_status', 'WHERE NOT builtin');
@@ -1755,6 +1905,10 @@ SELECT pg_catalog.pg_extension_config_dump('oms.refund', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.refund_default', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.ledger_entry', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.ledger_entry_default', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.shipment', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.shipment_default', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.shipment_item', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.shipment_item_default', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.audit', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.audit_audit_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.timer_id_seq', '');

@@ -102,14 +102,6 @@ await_no_lag() {
     done
 }
 
-# processor_us PID: what a process has used of the processor, all its threads, to a hundredth of a second.
-processor_us() {
-    local stat
-    stat=$(<"/proc/$1/stat")
-    read -r -a stat <<<"${stat##*) }"
-    echo $(((stat[11] + stat[12]) * 10000))
-}
-
 memory_kb() {
     sed -nE "s/^$2:\s+([0-9]+) kB/\1/p" "/proc/$1/status"
 }

@@ -100,3 +100,22 @@ rotated() {
 say() {
     echo "   $*" >&2
 }
+
+# processor_us PID: what a process has used of the processor, all its threads, to a hundredth of a second.
+processor_us() {
+    local stat
+    stat=$(<"/proc/$1/stat")
+    read -r -a stat <<<"${stat##*) }"
+    echo $(((stat[11] + stat[12]) * 10000))
+}
+
+# server_processor_us: the same for the server: its first process, the children that have ended, and those that live.
+server_processor_us() {
+    local server stat sum child
+    server=$(ask "SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)")
+    stat=$(<"/proc/$server/stat")
+    read -r -a stat <<<"${stat##*) }"
+    sum=$(((stat[11] + stat[12] + stat[13] + stat[14]) * 10000))
+    for child in $(pgrep -P "$server"); do sum=$((sum + $(processor_us "$child" 2>/dev/null || echo 0))); done
+    echo "$sum"
+}

@@ -14,10 +14,11 @@ CREATE TEMP TABLE argument AS
 SELECT p.oid AS function, p.proname AS name, a.nth::int, a.arg, p.proargtypes[a.nth - 1]::regtype AS type, a.nth > p.pronargs - p.pronargdefaults AS optional,
        CASE
            WHEN a.arg = 'order_id' AND p.proname = 'authorize_payment' THEN quote_literal(:'unpaid')
-           WHEN a.arg IN ('order_id', 'payment_id') THEN quote_literal(:'paid')
+           WHEN a.arg IN ('order_id', 'payment_id', 'shipment_id') THEN quote_literal(:'paid')
            WHEN a.arg = 'saga_id' THEN quote_literal(:'saga_id')
            WHEN a.arg = 'definition' AND p.proname = 'start_saga' THEN quote_literal('bad-input')
            WHEN a.arg IN ('payload', 'data') THEN quote_literal('{}')
+           WHEN a.arg = 'items' AND p.proname = 'create_shipment' THEN quote_literal('[{"sku": "SKU-1", "qty": 1}]')
            WHEN a.arg = 'items' THEN quote_literal('[{"sku": "a", "qty": 1, "price_minor": 2500}]')
            WHEN a.arg = 'orders' THEN quote_literal('[]')
            WHEN a.arg = 'events' THEN quote_literal('[{"type": "t", "payload": {}}]')

@@ -35,6 +35,13 @@ SELECT status, pending_action, replayed FROM oms.pay_order(:'a', 'ff-pay-a');
 SELECT status, pending_action, replayed FROM oms.pay_order(:'a', 'ff-pay-a');
 SELECT test.fails(format('SELECT oms.pay_order(%L, test.key())', :'a'), 'OM005', 'an order that is being paid is not paid again');
 SELECT test.fails(format('SELECT oms.ship_order(%L, test.key())', :'a'), 'OM005', 'nor shipped');
+-- Every command that is refused names the saga that has the order, and what it waits for.
+CREATE FUNCTION ff.refusals(id uuid) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT split_part(command, '(', 1) || ': ' || regexp_replace(regexp_replace(concat_ws('|', state, message, detail, hint), '[0-9a-f]{8}-[-0-9a-f]+', 'ORDER'), '(Saga|task) [0-9]+', '\1 N', 'g')
+    FROM unnest(ARRAY['advance_order(%L, ''confirm'', test.key())', 'ship_order(%L, test.key())', 'complete_order(%L, test.key())', 'refund_order(%L, 1, ''x'', test.key())',
+        'amend_order(%L, ''[{"sku": "FF-1", "qty": 1, "price_minor": 1}]'', test.key())', 'reserve(%L, test.key())', 'release(%L, ''x'', test.key())', 'pay_order(%L, test.key())',
+        'authorize_payment(%L, 1, test.key())']) WITH ORDINALITY c(command, n), test.outcome('SELECT oms.' || format(command, id)) ORDER BY n $$;
+SELECT ff.refusals(:'a');
 SELECT ff.answer('ff-payments'), ff.state(:'a');
 SELECT ff.answer('ff-payments'), ff.state(:'a');
 SELECT test.timeline(:'a');
@@ -45,6 +52,7 @@ SELECT test.fails(format('SELECT oms.pay_order(%L, test.key())', :'a'), 'OM003',
 SELECT status, pending_action FROM oms.cancel_order(:'a', 'second thoughts', 'ff-cancel-a');
 SELECT status, pending_action, replayed FROM oms.cancel_order(:'a', 'second thoughts', 'ff-cancel-a');
 SELECT test.fails(format('SELECT oms.cancel_order(%L, ''x'', test.key())', :'a'), 'OM005', 'it is not canceled twice at a time');
+SELECT * FROM ff.refusals(:'a') LIMIT 1;
 SELECT ff.state(:'a');
 SELECT ff.answer('ff-payments'), ff.state(:'a');
 SELECT on_hand, reserved FROM oms.stock WHERE sku LIKE 'FF-%' ORDER BY sku;

@@ -56,6 +56,7 @@ SELECT status, pending_action FROM oms.cancel_order(:'a', 'second thoughts', tes
 SELECT hand.park(:'a'), hand.state(:'a');
 SELECT hand.saga_of(:'a') AS saga \gset
 SELECT why, replace(what_to_do, :'saga', 'N') FROM oms.stuck WHERE id = :'saga';
+SELECT state, replace(detail, 'Saga ' || :'saga', 'Saga N'), hint FROM test.outcome(format('SELECT oms.ship_order(%L, test.key())', :'a'));
 SELECT status FROM oms.resume_saga(:saga, 'paid back in cash, receipt 4711', 'hand-a', by_hand => true);
 SELECT status, replayed FROM oms.resume_saga(:saga, 'paid back in cash, receipt 4711', 'hand-a', by_hand => true);
 SELECT hand.state(:'a');

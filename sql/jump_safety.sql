@@ -83,7 +83,7 @@ INSERT INTO value SELECT v.type::regtype, v.arg, true, e FROM (VALUES
     ('bigint', 'on_hand', ARRAY['1000', '0']),
     ('bigint', 'expected_version', ARRAY['NULL', '0', '1']),
     ('int', 'expected_version', array_fill('NULL'::text, ARRAY[9]) || '1'::text),
-    ('jsonb', 'items', ARRAY[$$'[{"sku": "a", "qty": 2, "price_minor": 1000}, {"sku": "b", "qty": 1, "price_minor": 500}]'$$, $$'[{"sku": "a", "qty": 1, "price_minor": 2500, "color": "red"}]'$$]),
+    ('jsonb', 'items', ARRAY[$$'[{"sku": "a", "qty": 2, "price_minor": 1000}, {"sku": "b", "qty": 1, "price_minor": 500}]'$$, $$'[{"sku": "a", "qty": 1, "price_minor": 2500, "color": "red"}]'$$, 'NULL']),
     ('jsonb', 'orders', ARRAY[$$'[{"customer_id": "c", "currency": "EUR", "items": [{"sku": "a", "qty": 1, "price_minor": 1}], "idempotency_key": "jump-$n-1"},
         {"customer_id": "c", "currency": "EUR", "items": [{"sku": "b", "qty": 3, "price_minor": 0}], "idempotency_key": "jump-$n-2", "metadata": {"a": 1}}]'$$]),
     ('jsonb', 'events', ARRAY[$$'[{"type": "noted", "payload": {}}]'$$, $$'[{"type": "noted", "payload": {"n": 1}, "topic": "jump", "key": "k"}, {"type": "sent", "payload": {}, "topic": "jump", "headers": {"h": 1}}]'$$]),
@@ -105,7 +105,8 @@ INSERT INTO also_called VALUES ('event_id', 'id'), ('position', 'id'), ('event_i
 CREATE TEMP TABLE listed AS
 SELECT row_number() OVER (ORDER BY p.oid::regprocedure::text)::int AS nth, p.oid, p.proname AS name, p.proretset AS many, a.audience, p.provolatile = 'v' AS mutates,
     CASE WHEN p.proname = 'check_integrity' THEN 0.01  -- reads everything
-         WHEN p.proname IN ('claim_tasks', 'complete_task', 'authorize_payment', 'capture_payment', 'refund_payment') THEN 1  -- a long way to go
+         WHEN p.proname IN ('claim_tasks', 'complete_task', 'authorize_payment', 'capture_payment', 'refund_payment',
+             'create_shipment', 'ship_shipment', 'deliver_shipment', 'cancel_shipment', 'return_shipment') THEN 1  -- a long way to go
          WHEN a.audience = 'owner' THEN 0.05 WHEN p.provolatile = 'v' THEN 0.4 ELSE 0.2 END AS weight
 FROM oms.api a JOIN pg_proc p ON p.oid = to_regprocedure('oms.' || a.function) WHERE p.prorettype <> 'trigger'::regtype;
 -- What it answers. A value is taken for an argument of the same name, or of one that is listed above, if the two are of one kind.

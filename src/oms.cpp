@@ -7,6 +7,7 @@
 #include "pg/catalog.hpp"
 #include "pg/relaxed_commit.hpp"
 #include "pg/settings.hpp"
+#include "shipments/shipments.hpp"
 #include "stock/stock.hpp"
 #include "saga/saga.hpp"
 #include "tasks/tasks.hpp"
@@ -39,6 +40,8 @@ void _PG_init(void) {
     pg::watch(payments::operation_table());
     pg::watch(payments::refund_table());
     pg::watch(payments::ledger_table());
+    pg::watch(shipments::table());
+    pg::watch(shipments::item_table());
     pg::watch(tasks::table());
     pg::watch(timers::table());
     pg::watch(saga::table());

@@ -51,17 +51,20 @@ count_shop="
 
 # measure CONTENDER COMMIT: one run in a fresh copy of its template; sets `rate`.
 measure() {
-    local output placed took processor repeated warmed counts name
+    local output placed took processor repeated warmed counts name began ended
     name="$2: $(title "$1")"
     psql_quiet -d postgres -c 'DROP DATABASE IF EXISTS whole_run' -c "CREATE DATABASE whole_run TEMPLATE whole_$1" \
         -c "ALTER DATABASE whole_run SET synchronous_commit = $([ "$2" = durable ] && echo on || echo off)" -c CHECKPOINT
+    began=$(server_processor_us)
     output=$(PGDATABASE=whole_run client "$1" --seconds "$placing_seconds") || die "$name: the client failed"
+    ended=$(server_processor_us)
     read -r placed took processor repeated warmed <<<"$output"
     if [ "$1" = oms ]; then counts=$count_oms; else counts=$count_shop; fi
     counts=$(psql -X -q -A -t -F ' ' -v ON_ERROR_STOP=1 -d whole_run -c "$counts")
     for count in $counts; do [ "$count" = $((fill + warmed + placed)) ] || die "$name: $((fill + warmed + placed)) orders are to be there, counted is: $counts"; done
     rate=$(ask "SELECT $placed / $took")
     record "$name" 'orders/s' "$rate"
+    record "$name, processor of the server" 'us/order' "$(ask "SELECT ($ended - $began) / ($placed + $warmed)")"
     record "$name, processor of the client" 'us/order' "$(ask "SELECT 1e6 * $processor / $placed")"
     if [ "$1" = oms ]; then record "$name, repeated after a deadlock" times "$repeated"; fi
 }

@@ -2,7 +2,7 @@
 // in batches.
 const batch = 100;
 const working = 2; // sessions of each process that claim
-const idle_ms = 5;
+const pause_ms = 50; // behind a batch that is not full, as the rivals have it
 
 const deadlock = "40P01";
 let deadlocks = 0;
@@ -21,7 +21,7 @@ const again = async (ask) => {
 
 exports.open = async ({ pool, confirmed }) => {
     let going = true;
-    const pause = () => new Promise((resolve) => setTimeout(resolve, idle_ms));
+    const pause = () => new Promise((resolve) => setTimeout(resolve, pause_ms));
     const work = async () => {
         const client = await pool.connect();
         while (going) {
@@ -45,6 +45,7 @@ exports.open = async ({ pool, confirmed }) => {
             if (answers.rows.some(({ outcome }) => outcome !== "done")) throw new Error("a task was lost");
             const captures = rows.filter((task) => task.kind === "payment.capture").length;
             if (captures > 0) confirmed(captures);
+            if (rows.length < batch) await pause();
         }
         client.release();
     };

@@ -57,6 +57,7 @@ OMS_FUNCTION(oms_amend_order) {
         [&](const orders::Order& order, orders::Change& change) {
             if (!order.pending_action.empty()) raise_refusal(order, "be amended", core::Refusal::operation_in_progress);
             if (!may_change_items(order.status)) raise_refusal(order, "be amended", core::Refusal::illegal_transition);
+            require_unshipped(order);
             orders::ItemList list = orders::parse_items(&given->root, order.currency, "items");
             if (is_paid(order) && list.total_minor != order.total_minor) {
                 pg::raise(

@@ -95,8 +95,9 @@ std::span<const log::StreamEvent> parse_events(Jsonb* list) {
 }
 
 // Their seq belongs to rows of their own, or their history is the commands' alone to write.
-constexpr std::array protected_types{orders::aggregate_type, std::string_view{"saga"}, std::string_view{"payment"},
-                                     std::string_view{"stock"}, std::string_view{"task"}};
+constexpr std::array protected_types{orders::aggregate_type,       std::string_view{"saga"},
+                                     std::string_view{"payment"},  std::string_view{"stock"},
+                                     std::string_view{"shipment"}, std::string_view{"task"}};
 
 std::string_view checked_type(const pg::Call& call, int position) {
     std::string_view type = required_bounded_text(call, position, "aggregate_type", name_bytes_max);

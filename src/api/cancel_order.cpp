@@ -1,6 +1,7 @@
 // oms.cancel_order: the transition itself where nothing is held; where the built-in saga has worked for the order, the way back through it.
 #include "api/fulfilment.hpp"
 #include "api/request.hpp"
+#include "api/shipping.hpp"
 #include "api/transition.hpp"
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
@@ -26,6 +27,7 @@ void require_cancelable(const orders::Order& order) {
     facts.pending_action = {};
     core::Decision decision = core::decide(facts, core::order_action::cancel, orders::owner_transitions());
     if (decision.refusal != core::Refusal::none) raise_refusal(order, core::order_action::cancel, decision.refusal);
+    require_nothing_out(order, shipments::of_order(order.id));
 }
 
 [[noreturn]] void raise_uncancelable(const core::OrderId& id, const saga::State& saga) {

@@ -141,6 +141,47 @@ constinit std::array checks{
              "WHERE r.order_id = o.order_id "
              "AND r.created_at = o.created_at AND (r.status IN ('released', 'expired') OR r.returned_at IS NOT NULL))",
              {}},
+    // Shipments. What was ordered bounds what is carried; an order that is over has nothing that could still leave; one that nobody forced is shipped
+    // when all of it has left.
+    pg::Plan{
+        "SELECT 'shipment', o.order_id::text, format('its shipments carry %s of line %s (%s), ordered are %s', c.qty, "
+        "c.line_no, c.sku, coalesce(i.qty, 0)) FROM (SELECT s.order_id, s.created_at, l.line_no, l.sku, sum(l.qty) AS "
+        "qty FROM oms.shipment s JOIN oms.shipment_item l USING (order_id, created_at, shipment_id) WHERE s.status IN "
+        "('pending', 'created', 'shipped', 'delivered') GROUP BY 1, 2, 3, 4) c JOIN oms.orders o USING (order_id, "
+        "created_at) LEFT JOIN oms.order_item i USING (order_id, created_at, line_no, sku) WHERE c.qty > "
+        "coalesce(i.qty, 0)",
+        {}},
+    pg::Plan{
+        "SELECT 'shipment', s.shipment_id::text, CASE WHEN o.order_id IS NULL THEN 'its order is not there' ELSE 'it "
+        "carries nothing' END FROM oms.shipment s LEFT JOIN oms.orders o USING (order_id, created_at) WHERE o.order_id "
+        "IS NULL OR NOT EXISTS (SELECT FROM oms.shipment_item l WHERE l.order_id = s.order_id AND l.created_at = "
+        "s.created_at AND l.shipment_id = s.shipment_id)",
+        {}},
+    pg::Plan{
+        "SELECT 'shipment_timeline', s.shipment_id::text, format('the row says %s at seq %s; the log has %s events, "
+        "the last says %s', s.status, s.last_seq, e.events, e.status) FROM oms.shipment s LEFT JOIN (SELECT "
+        "aggregate_id, count(*) AS events, min(seq) AS first_seq, max(seq) AS last_seq, min(id) AS first_id, max(id) "
+        "AS last_id, (array_agg(payload ->> 'status' ORDER BY seq DESC))[1] AS status FROM oms.event WHERE "
+        "aggregate_type = 'shipment' GROUP BY 1) e ON e.aggregate_id = s.shipment_id::text WHERE (s.last_seq, "
+        "s.last_seq, 1::bigint, s.first_event_id, s.last_event_id, s.status) IS DISTINCT FROM (e.events, e.last_seq, "
+        "e.first_seq, e.first_id, e.last_id, e.status)",
+        {}},
+    pg::Plan{
+        "SELECT 'shipment_order', s.shipment_id::text, format('it is %s, its order %s', s.status, o.status) FROM "
+        "oms.shipment s JOIN oms.orders o USING (order_id, created_at) JOIN oms.order_status t ON t.status = o.status "
+        "WHERE s.status IN ('pending', 'created') AND (t.is_final OR t.status = 'completed')",
+        {}},
+    pg::Plan{
+        "SELECT 'shipment_order', o.order_id::text, format('it is %s, and of line %s (%s) only %s of %s have left', "
+        "o.status, i.line_no, i.sku, coalesce(c.qty, 0), i.qty) FROM oms.orders o JOIN oms.order_item i USING "
+        "(order_id, created_at) LEFT JOIN (SELECT s.order_id, s.created_at, l.line_no, sum(l.qty) AS qty FROM "
+        "oms.shipment s JOIN oms.shipment_item l USING (order_id, created_at, shipment_id) WHERE s.shipped_at IS NOT "
+        "NULL GROUP BY 1, 2, 3) c USING (order_id, created_at, line_no) WHERE o.status IN ('shipped', 'completed') "
+        "AND coalesce(c.qty, 0) < i.qty AND EXISTS (SELECT FROM oms.shipment s WHERE s.order_id = o.order_id AND "
+        "s.created_at = o.created_at AND s.shipped_at IS NOT NULL) AND NOT EXISTS (SELECT FROM oms.event e WHERE e.id "
+        "BETWEEN o.first_event_id AND o.last_event_id AND e.aggregate_id = o.order_id::text AND e.aggregate_type = "
+        "'order' AND e.type = 'order.forced')",
+        {}},
     pg::Plan{
         "SELECT 'saga_progress', s.saga_id::text, format('%s, and no timer will wake it', s.status) FROM oms.saga s "
         "WHERE s.status IN ('running', 'compensating') AND NOT EXISTS (SELECT FROM oms.timer t "

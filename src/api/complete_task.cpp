@@ -8,6 +8,7 @@
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
 #include "pg/transaction.hpp"
+#include "saga/saga.hpp"
 
 #include "pg/poison.hpp"
 
@@ -61,17 +62,51 @@ std::span<Answer> read_batch(const pg::Call& call) {
     return answers;
 }
 
+// What the tasks belong to is locked before any of them, and the tasks in the order of their numbers.
+void complete_all(std::span<Answer> answers) {
+    std::span<Answer*> in_order = pg::allocate<Answer*>(answers.size());
+    for (std::size_t i = 0; i < answers.size(); ++i) in_order[i] = &answers[i];
+    std::ranges::sort(in_order, {}, [](const Answer* answer) { return answer->task; });
+    pg::Array<tasks::Purpose> purposes;
+    for (const Answer* answer : in_order) {
+        std::optional<tasks::Purpose> purpose = tasks::purpose_of_lease(answer->task, answer->epoch);
+        if (purpose) purposes.push(*purpose);
+    }
+    lock_behind(purposes.span());
+    const Answer* previous = nullptr;
+    pg::for_each_in_scratch(in_order, [&](Answer* answer) {
+        CHECK_FOR_INTERRUPTS();
+        // Named twice: the second answer has to see what the first did.
+        if (previous != nullptr && previous->task == answer->task) pg::end_of_command();
+        previous = answer;
+        std::optional<tasks::Closed> closed = tasks::try_complete(answer->task, answer->epoch, answer->result);
+        answer->outcome = !closed ? "lease_lost" : closed->replayed ? "replayed" : "done";
+        if (closed && !closed->replayed) task_closed(*closed);
+    });
+}
+
+bool complete_one(core::TaskId task, std::int64_t epoch, Jsonb* result) {
+    bool replayed = false;
+    tasks::Purpose purpose = tasks::purpose_of(task);
+    auto work = [&] {
+        lock_behind(purpose);
+        tasks::Closed closed = tasks::complete(task, epoch, result);
+        if (!closed.replayed) task_closed(closed);
+        replayed = closed.replayed;
+    };
+    purpose.step_id == 0 ? work() : saga::together(work);
+    return replayed;
+}
+
 }  // namespace
 
 OMS_FUNCTION(oms_complete_task) {
     pg::Call call{fcinfo};
     core::TaskId task = required_task(call, task_id);
     std::int64_t epoch = required_epoch(call, lease_epoch);
-    lock_behind(task);
-    tasks::Closed closed = tasks::complete(task, epoch, call.jsonb(result));
-    if (!closed.replayed) task_closed(closed);
+    bool replayed = complete_one(task, epoch, call.jsonb(result));
     pg::end_of_command();
-    const Datum values[] = {pg::text_datum("done"), BoolGetDatum(closed.replayed)};
+    const Datum values[] = {pg::text_datum("done"), BoolGetDatum(replayed)};
     const bool nulls[] = {false, false};
     return pg::composite_result(call, values, nulls);
 }
@@ -80,25 +115,7 @@ OMS_FUNCTION(oms_complete_tasks) {
     pg::Call call{fcinfo};
     std::span<Answer> answers = read_batch(call);
     pg::RowSet rows{call};
-    // What the tasks belong to is locked before any of them, and the tasks in the order of their numbers.
-    std::span<Answer*> in_order = pg::allocate<Answer*>(answers.size());
-    for (std::size_t i = 0; i < answers.size(); ++i) in_order[i] = &answers[i];
-    std::ranges::sort(in_order, {}, [](const Answer* answer) { return answer->task; });
-    pg::Array<core::TaskId> leased;
-    for (const Answer* answer : in_order) {
-        if (tasks::may_be_leased(answer->task, answer->epoch)) leased.push(answer->task);
-    }
-    lock_behind(leased.span());
-    const Answer* previous = nullptr;
-    for (Answer* answer : in_order) {
-        CHECK_FOR_INTERRUPTS();
-        // Named twice: the second answer has to see what the first did.
-        if (previous != nullptr && previous->task == answer->task) pg::end_of_command();
-        previous = answer;
-        std::optional<tasks::Closed> closed = tasks::try_complete(answer->task, answer->epoch, answer->result);
-        answer->outcome = !closed ? "lease_lost" : closed->replayed ? "replayed" : "done";
-        if (closed && !closed->replayed) task_closed(*closed);
-    }
+    saga::together([&] { complete_all(answers); });
     pg::end_of_command();
     for (const Answer& answer : answers) {
         const Datum values[] = {Int64GetDatum(answer.task.value), pg::text_datum(answer.outcome)};

@@ -20,7 +20,7 @@ OMS_FUNCTION(oms_fail_task) {
     core::TaskId task = required_task(call, task_id);
     std::int64_t epoch = required_epoch(call, lease_epoch);
     std::string_view why = required_bounded_text(call, error, "error", error_bytes_max);
-    lock_behind(task);
+    lock_behind(tasks::purpose_of(task));
     std::optional<tasks::Closed> closed = tasks::fail(task, epoch, why, call.boolean(retryable).value_or(true));
     if (closed && !closed->replayed) task_closed(*closed);
     pg::end_of_command();

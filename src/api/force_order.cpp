@@ -38,12 +38,11 @@ void require_no_saga_at_work(const core::OrderId& id) {
 // What a status says about the goods holds for a forced one too: none stay reserved behind an order that is done with them.
 void goods_obey(const orders::Order& order, orders::Change& change, std::string_view reason) {
     std::string_view to = change.next.status;
-    if (to == core::order_status::shipped || to == core::order_status::completed) {
-        consume_goods(order);
-    } else if (to == core::order_status::pending) {
-        release_goods(order, change, reason);
+    if (to == core::order_status::shipped || to == core::order_status::completed) consume_goods(order);
+    if (to == core::order_status::pending) {
+        release_goods(order, change, reason, shipments::of_order(order.id));
     } else {
-        goods_follow(order, change, reason);
+        goods_follow(order, change, reason, Decided::by_force);
     }
 }
 

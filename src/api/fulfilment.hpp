@@ -20,7 +20,9 @@ void set_pending(const core::OrderId& id, std::string_view action);
 // The order's newest fulfilment; nothing when it has none. The order is locked.
 std::optional<saga::State> fulfilment_of(const core::OrderId& id);
 
-// operation_in_progress: the saga has the order, so that it cannot `verb` now.
-[[noreturn]] void raise_busy(const core::OrderId& id, const char* verb, const saga::State& saga, const char* hint);
+// operation_in_progress: whatever the order's pending_action names has it, so that it cannot `verb` now; the saga behind it is named. `order` is locked.
+[[noreturn]] void raise_busy(const orders::Order& order, std::string_view verb);
+// The same where it is this saga, whatever the order says.
+[[noreturn]] void raise_busy(const core::OrderId& id, std::string_view verb, const saga::State& saga, const char* hint);
 
 }  // namespace oms::api

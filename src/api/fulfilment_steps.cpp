@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include "api/fulfilment.hpp"
+#include "api/fulfilment_context.hpp"
 #include "api/goods.hpp"
 #include "api/request.hpp"
 #include "api/settle_payment.hpp"
+#include "api/shipping.hpp"
 #include "api/transition.hpp"
 #include "payments/payments.hpp"
 #include "pg/memory.hpp"
@@ -17,66 +19,16 @@
 namespace oms::api {
 namespace {
 
-struct Context {
-    orders::Order order;
-    std::int64_t step_id, deadline_ms;
-    JsonbContainer* data;
-    JsonbContainer* policy;  // nullptr: none
-    std::string_view failure;
-    std::string_view reason;  // an operator's, where one asks; empty: none
-};
-
-JsonbContainer* object_member(JsonbContainer* object, std::string_view name) {
-    pg::JsonMember member = pg::member_of(object, name);
-    return member.kind == pg::JsonKind::object ? member.container() : nullptr;
-}
-
-Context context_of(const pg::Call& call) {
-    JsonbContainer* root = &call.required_jsonb(0, "context")->root;
-    Context context{};
-    core::OrderId id;
-    if (!core::parse_uuid(pg::text_member(root, "key"), id)) {
-        pg::raise(pg::Error::invalid_argument, {.message = "the saga has no order",
-                                                .detail = "Its key is not an order's id.",
-                                                .hint = "Start it with oms.pay_order."});
-    }
-    context.order = orders::lock(id);
-    context.step_id = pg::number_member(root, "step_id");
-    context.deadline_ms = pg::number_member(root, "deadline_ms");
-    context.failure = pg::text_member(root, "failure");
-    context.reason = pg::text_member(root, "reason");
-    context.data = object_member(root, "data");
-    if (context.data != nullptr) context.policy = object_member(context.data, "policy");
-    return context;
-}
-
 bool policy_flag(const Context& context, std::string_view name) {
     if (context.policy == nullptr) return false;
     pg::JsonMember member = pg::member_of(context.policy, name);
     return member.kind == pg::JsonKind::boolean && member.value.val.boolean;
 }
 
-Datum say(std::string_view member, std::string_view text) {
-    pg::JsonObject json;
-    json.text(member, text);
-    return pg::jsonb_datum(json.finish());
-}
-
 Datum began(core::TaskId task) {
     pg::JsonObject json;
     json.number("$task", task.value);
     return pg::jsonb_datum(json.finish());
-}
-
-// The machine's word on an action of the saga's own: its mark on the order is no obstacle to it.
-core::Decision decide(const Context& context, std::string_view action) {
-    core::OrderFacts facts = context.order.facts();
-    facts.pending_action = {};
-    return core::decide(facts, action, orders::owner_transitions());
-}
-
-const char* refused(const Context& context, std::string_view action) {
-    return pg::format("the order cannot %s while it is %s", pg::c_string(action), pg::c_string(context.order.status));
 }
 
 // Takes the order one action further; a hold puts it off.
@@ -130,6 +82,8 @@ OMS_FUNCTION(oms_fulfilment_cancel) {
     pg::Call call{fcinfo};
     Context context = context_of(call);
     if (core::is_final(context.order.status)) return call.null();
+    if (is_partly_out(shipments::of_order(context.order.id)))
+        return say("$fail", "a part of the order has left the house");
     // An order that counts as paid since its payment was authorized has nothing to be refunded once the authorization is void.
     if (!payments::of_order(context.order.id).empty()) {
         context.order.paid_minor =

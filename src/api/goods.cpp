@@ -95,27 +95,33 @@ void raise_shortage(const orders::Order& order, std::span<const stock::Shortage>
 
 void consume_goods(const orders::Order& order) { stock::consume(order.id); }
 
-void release_goods(const orders::Order& order, orders::Change& change, std::string_view reason) {
+void release_goods(const orders::Order& order, orders::Change& change, std::string_view reason, Shipments shipments) {
     require_money_back(order);
     std::span<const stock::Line> goods = stock::release(order.id);
-    if (goods.empty() && goods_are_in_the_house(order, change)) goods = stock::take_back(order.id);
+    if (goods.empty() && goods_are_in_the_house(order, change))
+        goods = stock::take_back(order.id, goods_gone(shipments));
     if (!goods.empty()) change.say({.type = "inventory.released", .reason = reason, .items = lines_json(goods)});
 }
 
 void exchange_goods(const orders::Order& order, orders::Change& change) {
     stock::Held held = stock::held(order.id);
     bool was_consumed = held.empty() && order.status == core::order_status::confirmed;
-    std::span<const stock::Line> before = was_consumed ? stock::take_back(order.id) : stock::release(order.id);
+    std::span<const stock::Line> before = was_consumed ? stock::take_back(order.id, {}) : stock::release(order.id);
     if (before.empty()) return;
     std::span<const stock::Shortage> shortages = reserve_goods(order, change, held.expires_at);
     if (!shortages.empty()) raise_shortage(order, shortages);
     if (was_consumed) stock::consume(order.id);
 }
 
-void goods_follow(const orders::Order& order, orders::Change& change, std::string_view reason) {
-    if (change.next.status == order.status) return;
-    if (change.next.status == core::order_status::confirmed) consume_goods(order);
-    if (core::is_final(change.next.status)) release_goods(order, change, reason);
+void goods_follow(const orders::Order& order, orders::Change& change, std::string_view reason, Decided decided) {
+    using namespace core::order_status;
+    const std::string_view to = change.next.status;
+    if (to == order.status) return;
+    if (to == confirmed) consume_goods(order);
+    if (to != shipped && to != completed && !orders::is_final(to)) return;
+    Shipments of_order = shipments::of_order(order.id);
+    shipments_follow(order, to, of_order, reason, decided);
+    if (core::is_final(to)) release_goods(order, change, reason, of_order);
 }
 
 std::optional<core::OrderId> order_of_reservation(const Jsonb* timer_data) {

@@ -7,6 +7,7 @@
 // oms.check_integrity() looks for violations.
 #pragma once
 
+#include "api/shipping.hpp"
 #include "orders/orders.hpp"
 #include "stock/stock.hpp"
 
@@ -25,16 +26,18 @@ std::span<const stock::Shortage> reserve_goods(const orders::Order& order, order
 // Uses up what is reserved: it leaves the stock. Says nothing: order.confirmed does.
 void consume_goods(const orders::Order& order);
 
-// Gives back what the order holds, also what was consumed if it never left the house; says inventory.released if that was anything. Raises
-// illegal_transition while money of the order's is held.
-void release_goods(const orders::Order& order, orders::Change& change, std::string_view reason);
+// Gives back what the order holds, also what was consumed if it never left the house, in one of these shipments or without any; says
+// inventory.released if that was anything. Raises illegal_transition while money of the order's is held.
+void release_goods(const orders::Order& order, orders::Change& change, std::string_view reason, Shipments shipments);
 
 // After the order's items were exchanged: exchanges what is held, or was consumed, for them. Nothing held stays nothing. Raises
 // insufficient_stock.
 void exchange_goods(const orders::Order& order, orders::Change& change);
 
-// What a transition that was decided means for the goods: confirmed consumes, canceled and refunded release.
-void goods_follow(const orders::Order& order, orders::Change& change, std::string_view reason);
+// What a transition that was decided means for the goods, on the shelf and on their way: confirmed consumes, canceled and refunded release; and
+// what shipments_follow() says.
+void goods_follow(const orders::Order& order, orders::Change& change, std::string_view reason,
+                  Decided decided = Decided::by_machine);
 
 // The timer reservation_expiry: gives the goods of an order back that was not paid in time, and cancels the order. An order with money in
 // flight, or one that another operation has, keeps them.

@@ -92,6 +92,9 @@ OMS_FUNCTION(oms_refund_order) {
         std::optional<std::int32_t> expected = call.integer(expected_version);
         orders::Order order = orders::lock(id);
         if (expected && *expected != order.version) orders::raise_version_conflict(order, *expected);
+        if (!order.pending_action.empty()) {
+            raise_refusal(order, core::order_action::refund, core::Refusal::operation_in_progress);
+        }
         std::span<const payments::Payment> paid = payments::of_order(id);
         bool captured =
             std::ranges::any_of(paid, [](const payments::Payment& payment) { return payment.captured_minor > 0; });

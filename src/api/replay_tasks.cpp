@@ -122,7 +122,7 @@ OMS_FUNCTION(oms_cancel_task) {
     pg::Call call{fcinfo};
     core::TaskId task = required_task(call, task_id);
     std::string_view why = required_bounded_text(call, cancel_reason, "reason", reason_bytes_max);
-    lock_behind(task);
+    lock_behind(tasks::purpose_of(task));
     tasks::Canceled found = tasks::cancel(task);
     if (found == tasks::Canceled::already_closed) return BoolGetDatum(false);
     record("cancel_task", task, why, found == tasks::Canceled::untouched ? "untouched" : "was leased", "dead");

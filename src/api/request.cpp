@@ -1,6 +1,7 @@
 // Reading requests, and saying no.
 #include "api/request.hpp"
 
+#include "api/fulfilment.hpp"
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
 
@@ -76,11 +77,7 @@ void raise_refusal(const orders::Order& order, std::string_view action, core::Re
         pg::raise(pg::Error::order_on_hold, {.message = pg::format("order %s cannot %s while it is on hold", id, verb),
                                              .detail = pg::format("It is held for: %s.", pg::quoted(order.hold_reason)),
                                              .hint = "Release it with oms.release_hold, or cancel it."});
-    case core::Refusal::operation_in_progress:
-        pg::raise(pg::Error::operation_in_progress,
-                  {.message = pg::format("order %s cannot %s while another operation has it", id, verb),
-                   .detail = pg::format("Its pending_action is %s.", pg::c_string(order.pending_action)),
-                   .hint = "Wait until pending_action is empty, then decide again."});
+    case core::Refusal::operation_in_progress: raise_busy(order, action);
     default:
         pg::raise(pg::Error::illegal_transition,
                   {.message = pg::format("order %s cannot %s while it is %s", id, verb, status),

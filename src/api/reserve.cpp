@@ -64,7 +64,7 @@ OMS_FUNCTION(oms_release) {
                 raise_refusal(order, "release its goods", core::Refusal::operation_in_progress);
             // Goods that money was taken for are released by giving the money back: cancel or refund.
             bool paid_for = order.paid_minor > order.refunded_minor;
-            if (!paid_for) release_goods(order, change, why);
+            if (!paid_for) release_goods(order, change, why, shipments::of_order(id));
             if (change.event_count > 0) return;
             pg::raise(
                 pg::Error::illegal_transition,

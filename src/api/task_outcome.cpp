@@ -24,8 +24,7 @@ std::optional<core::OrderId> order_behind(const tasks::Purpose& purpose) {
 
 }  // namespace
 
-void lock_behind(core::TaskId task) {
-    tasks::Purpose purpose = tasks::purpose_of(task);
+void lock_behind(const tasks::Purpose& purpose) {
     if (is_payment_task(purpose.kind)) {
         if (std::optional<core::OrderId> order = order_behind(purpose)) orders::lock(*order);
     }
@@ -40,11 +39,9 @@ struct Behind {
     pg::Array<std::int64_t> steps;
     pg::Array<core::TaskId> tasks;
 
-    void add(core::TaskId task) {
-        const tasks::Purpose purpose = tasks::purpose_of(task);
+    void add(const tasks::Purpose& purpose) {
         if (std::optional<core::OrderId> order = order_behind(purpose)) orders.push(*order);
         if (purpose.step_id != 0) steps.push(purpose.step_id);
-        tasks.push(task);
     }
 
     void add_saga(core::SagaId saga) {
@@ -56,7 +53,7 @@ struct Behind {
 
     void lock() {
         for (const core::OrderId& order : sorted(orders)) orders::lock(order);
-        for (const std::int64_t& step : sorted(steps)) saga::lock_step(step);
+        for (const std::int64_t& step : sorted(steps)) saga::lock_saga_of(step);
         stock::lock_held(sorted(with_goods));
     }
 
@@ -72,10 +69,9 @@ static_assert(pg::JumpSafe<Behind>);
 
 }  // namespace
 
-void lock_behind(std::span<const core::TaskId> tasks) {
-    if (tasks.size() == 1) return lock_behind(tasks[0]);
+void lock_behind(std::span<const tasks::Purpose> purposes) {
     Behind behind;
-    for (core::TaskId task : tasks) behind.add(task);
+    for (const tasks::Purpose& purpose : purposes) behind.add(purpose);
     for (const core::OrderId& order : behind.orders) behind.with_goods.push(order);
     behind.lock();
 }
@@ -90,7 +86,10 @@ void lock_behind(std::span<const timers::Due> due) {
         case timers::Kind::lease_lost: {
             const tasks::Lease lease = tasks::lease_of_timer(timer.data);
             for (core::TaskId task : lease.tasks) {
-                if (tasks::may_be_leased(task, lease.epoch)) behind.add(task);
+                std::optional<tasks::Purpose> purpose = tasks::purpose_of_lease(task, lease.epoch);
+                if (!purpose) continue;
+                behind.add(*purpose);
+                behind.tasks.push(task);
             }
             break;
         }
@@ -133,8 +132,9 @@ void task_closed(const tasks::Closed& closed) {
 void end_lease(const tasks::Lease& lease) {
     for (core::TaskId task : lease.tasks) {
         CHECK_FOR_INTERRUPTS();
-        if (!tasks::may_be_leased(task, lease.epoch)) continue;
-        lock_behind(task);
+        std::optional<tasks::Purpose> purpose = tasks::purpose_of_lease(task, lease.epoch);
+        if (!purpose) continue;
+        lock_behind(*purpose);
         if (std::optional<tasks::Closed> closed = tasks::end_lease(task, lease.epoch, lease.end)) task_closed(*closed);
     }
 }

@@ -10,9 +10,9 @@
 namespace oms::api {
 
 // Locks what a task belongs to, before the task itself is locked: the order of locks is order, saga, payment, stock, task.
-void lock_behind(core::TaskId task);
-// The same for several, which are given in the order of their numbers: two that do so cannot wait for each other, whatever the tasks' sagas move.
-void lock_behind(std::span<const core::TaskId> tasks);
+void lock_behind(const tasks::Purpose& purpose);
+// The same for several tasks, in the order of their numbers: two that do so cannot wait for each other, whatever the tasks' sagas move.
+void lock_behind(std::span<const tasks::Purpose> purposes);
 // The same for timers that are due, and their tasks as well. The goods of a saga that goes back are not known by then, and locked when they move.
 void lock_behind(std::span<const timers::Due> due);
 

@@ -132,6 +132,7 @@ struct SiblingId {
 
 using PaymentId = SiblingId<struct PaymentTag>;
 using OperationId = SiblingId<struct OperationTag>;  // of a payment; a refund has the id of its operation
+using ShipmentId = SiblingId<struct ShipmentTag>;
 
 // An id of one kind of row. Two kinds do not compare or convert, so swapping two arguments is a compile error.
 template <class Tag>
@@ -144,7 +145,6 @@ struct Id {
 
 using EventId = Id<struct EventTag>;
 using DeadLetterId = Id<struct DeadLetterTag>;
-using ShipmentId = Id<struct ShipmentTag>;
 using DisputeId = Id<struct DisputeTag>;
 using SagaId = Id<struct SagaTag>;
 using StepId = Id<struct StepTag>;

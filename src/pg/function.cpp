@@ -77,14 +77,17 @@ Callable find(Oid role, const FunctionName& function) {
 
 void require_callable(Oid role, const FunctionName& function) { (void)find(role, function); }
 
-Jsonb* call_as(Oid role, const FunctionName& function, Jsonb* argument) {
+Jsonb* call_as(Oid role, const FunctionName& function, Jsonb* argument, Whose whose) {
     Callable callable = find(role, function);
     Oid caller;
     int security_context;
     GetUserIdAndSecContext(&caller, &security_context);
-    int setting_level = NewGUCNestLevel();
-    (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-                            false);
+    int setting_level = 0;
+    if (whose == Whose::users) {
+        setting_level = NewGUCNestLevel();
+        (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+                                0, false);
+    }
     SetUserIdAndSecContext(role, security_context | SECURITY_LOCAL_USERID_CHANGE);
 
     // The function sees what the engine wrote before; a function in SQL or PL/pgSQL takes its own snapshot on top of this one.
@@ -103,7 +106,7 @@ Jsonb* call_as(Oid role, const FunctionName& function, Jsonb* argument) {
     CommandCounterIncrement();
 
     SetUserIdAndSecContext(caller, security_context);
-    AtEOXact_GUC(false, setting_level);
+    if (whose == Whose::users) AtEOXact_GUC(false, setting_level);
     return answer;
 }
 

@@ -1,7 +1,8 @@
 // Calling a function of somebody's by name, with one jsonb, as the role that asked for it.
 //
 // Neither the caller's role nor his search_path have a say: the function runs as `role`, with search_path = pg_catalog, pg_temp, like a
-// SECURITY DEFINER function that protects itself. What the role may not call, it may not have called here either.
+// SECURITY DEFINER function that protects itself. What the role may not call, it may not have called here either. To functions of the extension's own
+// the search_path is nothing, as to its commands: theirs is left as it is, for setting it costs as much as some of them.
 #pragma once
 
 #include <string_view>
@@ -22,9 +23,11 @@ static_assert(JumpSafe<FunctionName>);
 // jsonb or void.
 void require_callable(Oid role, const FunctionName& function);
 
+enum class Whose : bool { users, extensions };
+
 // Calls schema.name(argument) as `role`; nullptr for NULL and for void. Raises what require_callable() or the function raises, so call it within
 // attempt().
-Jsonb* call_as(Oid role, const FunctionName& function, Jsonb* argument);
+Jsonb* call_as(Oid role, const FunctionName& function, Jsonb* argument, Whose whose);
 
 Oid current_role();
 const char* role_name(Oid role);

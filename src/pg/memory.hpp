@@ -94,6 +94,19 @@ inline void drop_at_end_of_transaction(MemoryContext context) {
     MemoryContextSetParent(context, TopTransactionContext);
 }
 
+// Calls fn(item) for each item, in a context of its own that is emptied in between: what many of a command's parts need one after another does not
+// add up, and is not asked of the system again and again.
+template <class Items, class Fn>
+void for_each_in_scratch(Items&& items, Fn&& fn) {
+    constexpr Size room = Size{256} << 10;  // kept when the context is emptied
+    MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "oms scratch", 0, room, Size{8} << 20);
+    for (auto&& item : items) {
+        in_context(scratch, [&] { fn(item); });
+        MemoryContextReset(scratch);
+    }
+    MemoryContextDelete(scratch);
+}
+
 // Puts a copy of `value`, a varlena, where the session keeps one; the old copy goes. Published last: the allocation can raise.
 template <class Varlena>
 void replace_kept(Varlena*& kept, const Varlena* value) {

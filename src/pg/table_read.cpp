@@ -21,8 +21,18 @@ void equal_to(ScanKey key, Relation index, const IndexShape& shape, int column, 
                definition.name));
 }
 
+// A version that this transaction wrote is locked by that: nobody sees it before the commit, and a rollback to a savepoint takes the version away
+// together with the wish to have it.
+bool is_our_version(TupleTableSlot* slot) {
+    bool own_memory;
+    HeapTupleHeader header = ExecFetchSlotHeapTuple(slot, false, &own_memory)->t_data;
+    return (header->t_infomask & HEAP_XMAX_INVALID) != 0 &&
+           TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(header));
+}
+
 // Locks the row in `slot` in its newest version; false when it was deleted.
 bool lock_row(const TableDefinition& definition, Relation relation, TupleTableSlot* slot, Snapshot snapshot) {
+    if (is_our_version(slot)) return true;
     TM_FailureData failure;
     // A transaction with one snapshot must not act on a version that the snapshot cannot see; others follow the row to its newest one.
     int flags = IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION;

@@ -8,6 +8,7 @@
 #include "core/saga.hpp"
 #include "pg/function.hpp"
 #include "pg/json.hpp"
+#include "pg/jsonpath.hpp"
 
 namespace oms::saga {
 
@@ -47,15 +48,17 @@ struct StepSpec {
     std::string_view signal;           // wait
     bool goes_on_at_deadline = false;  // wait
     std::int64_t delay_ms = 0;         // timer
-    std::string_view path;             // conditional: the predicate; timer: where the delay is found
+    pg::JsonPath path;                 // conditional: the predicate; timer: where the delay is found
 };
 static_assert(pg::JumpSafe<StepSpec>);
 
 struct Definition {
     std::string_view name;
     std::int32_t version;
-    Oid owner;      // whose functions are called, and as whom
-    bool of_order;  // the saga's key is an order's id: the order is locked before the saga
+    Oid owner;             // whose functions are called, and as whom
+    bool of_order;         // the saga's key is an order's id: the order is locked before the saga
+    bool builtin;          // its functions are the extension's own
+    bool says_turns_only;  // the log has what turns the saga, and no step that goes as it should
     std::int64_t deadline_ms;
     std::span<const std::string_view>
         allowed;  // roles beside the owner that may start, signal and cancel it; "public" is everybody

@@ -15,7 +15,7 @@ namespace oms::saga {
 namespace {
 
 constinit pg::Plan select_definition{
-    "SELECT version, definition, owner FROM oms.saga_definition WHERE name = $1 AND ($2 = 0 OR version = $2) "
+    "SELECT version, definition, owner, builtin FROM oms.saga_definition WHERE name = $1 AND ($2 = 0 OR version = $2) "
     "ORDER BY version DESC LIMIT 1",
     {TEXTOID, INT4OID}};
 constinit pg::Plan lock_definitions{"LOCK TABLE oms.saga_definition IN SHARE ROW EXCLUSIVE MODE", {}};
@@ -85,6 +85,7 @@ const Definition* load(std::string_view name, std::int32_t version) {
         *made =
             parse(pg::copied(name), DatumGetJsonbPCopy(rows.value(0, 1)), DatumGetObjectId(rows.value(0, 2)), false);
         made->version = DatumGetInt32(rows.value(0, 0));
+        made->builtin = DatumGetBool(rows.value(0, 3));
         return made;
     });
     // Published last: everything above can raise.

@@ -39,6 +39,8 @@ void say(Instance& saga, std::string_view type, std::string_view reason) {
 }
 
 void say_step(Instance& saga, std::int32_t i, std::string_view type, std::string_view error) {
+    const bool as_it_should = type == "step.started" || type == "step.completed" || type == "step.skipped";
+    if (as_it_should && saga.definition->says_turns_only) return;
     pg::JsonObject json;
     write_common(json, saga);
     json.text("step", saga.spec(i).name);

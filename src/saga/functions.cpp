@@ -62,9 +62,11 @@ Jsonb* context_of(Instance& saga, std::int32_t i, Jsonb* result, std::string_vie
 Said call_function(Instance& saga, std::int32_t i, const pg::FunctionName& function, Jsonb* result,
                    std::string_view purpose, std::string_view reason) {
     Jsonb* context = context_of(saga, i, result, purpose, reason);
+    const pg::Whose whose = saga.definition->builtin ? pg::Whose::extensions : pg::Whose::users;
+    auto call = [&] { return pg::call_as(saga.definition->owner, function, context, whose); };
+    if (shares_subtransaction(*saga.definition)) return understand(call());
     Jsonb* answer = nullptr;
-    std::optional<pg::Failure> failure =
-        pg::attempt([&] { answer = pg::call_as(saga.definition->owner, function, context); });
+    std::optional<pg::Failure> failure = pg::attempt([&] { answer = call(); });
     if (!failure) return understand(answer);
     const char* what = pg::format("%s (%s)%s%s", pg::c_string(failure->message), pg::c_string(failure->sqlstate),
                                   failure->detail.empty() ? "" : ": ", pg::c_string(failure->detail));

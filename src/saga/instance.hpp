@@ -117,7 +117,7 @@ struct Said {
 };
 // Reads the members that mean something to the engine: $task, $fail, $retry, $later, $unknown.
 Said understand(Jsonb* answer);
-// Calls a function of the definition's in a subtransaction. `reason` is what somebody said who asked for it.
+// Calls a function of the definition's, in a subtransaction unless those around it share one. `reason` is what somebody said who asked for it.
 Said call_function(Instance& instance, std::int32_t i, const pg::FunctionName& function, Jsonb* result,
                    std::string_view purpose, std::string_view reason = {});
 std::int64_t hand_out(Instance& instance, std::int32_t i, const Work& work, std::string_view purpose);
@@ -140,6 +140,8 @@ void enter(Instance& instance);
 void leave(Instance& instance);
 Instance* being_advanced(core::SagaId id);
 bool is_advancing();  // any saga
+// Whether the functions of this definition are called without a subtransaction of their own: see together().
+bool shares_subtransaction(const Definition& definition);
 void refuse_nested(core::SagaId id);
 void lock_order_of(const Definition& definition, std::string_view key);
 

@@ -135,10 +135,12 @@ void apply_time(Instance& saga) {
 }  // namespace
 
 void lock_step(std::int64_t step_id) {
-    core::SagaId id{core::saga::saga_of(step_id)};
-    if (!lock_order_first(id)) return;
-    const Datum key[] = {Int64GetDatum(id.value)};
-    table().with_row(key, pg::RowLock::for_update, [](pg::Row&) {});
+    if (lock_order_first({core::saga::saga_of(step_id)})) lock_saga_of(step_id);
+}
+
+void lock_saga_of(std::int64_t step_id) {
+    const Datum key[] = {Int64GetDatum(core::saga::saga_of(step_id))};
+    (void)table().with_row(key, pg::RowLock::for_update, [](pg::Row&) {});
 }
 
 void step_closed(const StepNews& news) {

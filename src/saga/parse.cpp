@@ -269,10 +269,12 @@ class Parser {
         return name;
     }
 
-    std::string_view path(const Reader& reader, std::string_view member) {
+    pg::JsonPath path(const Reader& reader, std::string_view member) {
         std::string_view text = reader.text(member, path_bytes_max);
-        if (check_) require(reader, member, [&] { pg::require_jsonpath(text); });
-        return text;
+        pg::JsonPath path;
+        auto read = [&] { path = pg::read_jsonpath(text); };
+        check_ ? require(reader, member, read) : read();
+        return path;
     }
 
     template <class Fn>
@@ -311,7 +313,7 @@ Definition parse(std::string_view name, Jsonb* json, Oid owner, bool check) {
     root.value.type = jbvBinary;
     root.value.val.binary.data = &json->root;
     Reader reader{root, "definition"};
-    reader.only({"subject", "deadline_ms", "description", "allow", "steps"});
+    reader.only({"subject", "deadline_ms", "description", "allow", "events", "steps"});
     Definition definition{};
     definition.name = name;
     definition.owner = owner;
@@ -321,6 +323,11 @@ Definition parse(std::string_view name, Jsonb* json, Oid owner, bool check) {
         reader.refuse("subject", pg::format("is %s", pg::quoted(subject)), "Known: order. Leave it out otherwise.");
     }
     definition.of_order = !subject.empty();
+    std::string_view events = reader.optional_text("events", 32);
+    if (!events.empty() && events != "all" && events != "turns") {
+        reader.refuse("events", pg::format("is %s", pg::quoted(events)), "Known: all, turns.");
+    }
+    definition.says_turns_only = events == "turns";
     definition.allowed = roles(reader);
     definition.deadline_ms = reader.whole("deadline_ms", 1, duration_ms_max, default_deadline_ms);
     Parser parser{owner, check};

@@ -129,8 +129,9 @@ State resume(core::SagaId id, bool by_hand, std::string_view reason) {
     });
 }
 
-State start(const NewSaga& wanted) {
-    const Definition& definition = definition_to_start(wanted.definition, wanted.version);
+namespace {
+
+State begin(const Definition& definition, const NewSaga& wanted) {
     lock_order_of(definition, wanted.key);
     Instance saga{};
     saga.id = {draw_saga_id()};
@@ -151,6 +152,16 @@ State start(const NewSaga& wanted) {
     store(saga);
     leave(saga);
     return saga.state();
+}
+
+}  // namespace
+
+State start(const NewSaga& wanted) {
+    const Definition& definition = definition_to_start(wanted.definition, wanted.version);
+    if (!definition.builtin) return begin(definition, wanted);
+    State state{};
+    together([&] { state = begin(definition, wanted); });
+    return state;
 }
 
 }  // namespace oms::saga

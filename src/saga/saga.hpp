@@ -6,7 +6,7 @@
 //
 // Invariants: a saga that is not final has a reason it waits for and a deadline, and either a timer that will wake it or somebody who was told
 // (parked); a definition's functions are called as the role that registered them, each in a subtransaction, so that an error of theirs is the
-// step's failure; sagas of one order are advanced under that order's lock.
+// step's failure (see together() for those that do not raise); sagas of one order are advanced under that order's lock.
 //
 // Locks: idempotency key -> order -> saga -> payment -> stock -> task -> timer.
 #pragma once
@@ -82,6 +82,8 @@ std::optional<State> find_by_key(std::string_view definition, std::string_view k
 
 // Locks what a step belongs to: its order, and its saga. Call it before the task is locked.
 void lock_step(std::int64_t step_id);
+// The saga alone, for those who have the order.
+void lock_saga_of(std::int64_t step_id);
 
 enum class Outcome : unsigned char { succeeded, failed, unknown };
 
@@ -104,6 +106,14 @@ void step_closed(const StepNews& news);
 void timer_due(std::int64_t saga_id);
 
 // --- the session ---------------------------------------------------------------------------------------------------------
+
+// A subtransaction of its own for each function is what user-defined ones need. Those of built-in definitions raise only when something is badly wrong,
+// so whoever brings news calls this: `fn` in one subtransaction for all of them; if anything raises, once more with one for each.
+void together_call(void (*call)(void*), void* argument);
+template <class Fn>
+void together(Fn&& fn) {
+    together_call([](void* callable) { (*static_cast<std::remove_reference_t<Fn>*>(callable))(); }, &fn);
+}
 
 // How the order that a saga belongs to is locked: the room of the orders is not known here.
 void on_lock_order(void (*lock)(std::string_view order_id));

@@ -22,6 +22,9 @@ struct Advanced {
 constinit std::array<Advanced, nesting_max> advanced{};
 constinit int depth = 0;
 
+// The subtransaction of together(), should one be going on. Inside of another one that is nested in it nothing is shared.
+constinit pg::SubtransactionNumber shared = 0;
+
 using LockOrder = void (*)(std::string_view order_id);
 constinit LockOrder lock_order = nullptr;
 
@@ -49,6 +52,21 @@ Instance* being_advanced(core::SagaId id) {
 
 bool is_advancing() { return depth > 0; }
 
+bool shares_subtransaction(const Definition& definition) {
+    return definition.builtin && shared != 0 && shared == pg::current_subtransaction();
+}
+
+void together_call(void (*call)(void*), void* argument) {
+    if (shared != 0 && shared == pg::current_subtransaction()) return call(argument);
+    const pg::SubtransactionNumber outer = shared;
+    const std::optional<pg::Failure> failure = pg::attempt([&] {
+        shared = pg::current_subtransaction();
+        call(argument);
+    });
+    shared = outer;
+    if (failure) call(argument);
+}
+
 void refuse_nested(core::SagaId id) {
     if (being_advanced(id) == nullptr) return;
     pg::raise(pg::Error::operation_in_progress,
@@ -64,7 +82,10 @@ void forget_from(pg::SubtransactionNumber subtransaction) {
     while (depth > 0 && advanced[static_cast<std::size_t>(depth - 1)].entered_in >= subtransaction) --depth;
 }
 
-void transaction_ended(pg::Ending) { depth = 0; }
+void transaction_ended(pg::Ending) {
+    depth = 0;
+    shared = 0;
+}
 
 void subtransaction_ended(pg::Ending ending, pg::SubtransactionNumber ended, pg::SubtransactionNumber) {
     if (ending == pg::Ending::rolled_back) forget_from(ended);

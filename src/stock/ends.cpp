@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/other_machines.hpp"
+#include "pg/arrays.hpp"
 #include "pg/memory.hpp"
 #include "pg/plan.hpp"
 #include "pg/settings.hpp"
@@ -33,6 +34,24 @@ constinit pg::Plan return_consumed{
     "AND returned_at IS NULL RETURNING sku, bucket, qty, false",
     {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
     pg::Planned::by_index};
+
+// The same of a part: what has gone stays consumed, the oldest pieces of a sku first; a row of which a part has gone becomes two.
+constinit pg::Plan return_rest{
+    "WITH gone AS (SELECT g.sku, sum(g.qty) AS qty FROM unnest($4, $5) g (sku, qty) GROUP BY g.sku), "
+    "piece AS (SELECT r.reservation_id, r.qty, least(r.qty, greatest(0, coalesce(g.qty, 0) - coalesce(sum(r.qty) OVER "
+    "(PARTITION BY r.sku ORDER BY r.reservation_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)))::bigint AS "
+    "gone "
+    "FROM oms.reservation r LEFT JOIN gone g USING (sku) WHERE r.order_id = $1 AND r.created_at = $2 AND r.status = "
+    "'consumed' AND r.returned_at IS NULL), "
+    "part AS (INSERT INTO oms.reservation SELECT nextval('oms.reservation_reservation_id_seq'), r.order_id, "
+    "r.created_at, "
+    "r.sku, r.bucket, p.gone, r.status, r.reserved_at, r.expires_at, r.closed_at, NULL FROM oms.reservation r JOIN "
+    "piece p "
+    "USING (reservation_id) WHERE r.order_id = $1 AND r.created_at = $2 AND p.gone > 0 AND p.gone < p.qty) "
+    "UPDATE oms.reservation r SET returned_at = $3, qty = r.qty - p.gone FROM piece p WHERE r.reservation_id = "
+    "p.reservation_id AND r.order_id = $1 AND r.created_at = $2 AND p.gone < p.qty RETURNING r.sku, r.bucket, r.qty, "
+    "false",
+    {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, INT8ARRAYOID}};
 
 constinit pg::Plan select_pieces{
     "SELECT sku, bucket, qty FROM oms.reservation WHERE order_id = $1 AND created_at = $2 AND status = 'reserved'",
@@ -110,9 +129,21 @@ std::span<const Line> consume(const core::OrderId& order) {
 
 std::span<const Line> expire(const core::OrderId& order) { return lines_of(close(order, expired, give_back)); }
 
-std::span<const Line> take_back(const core::OrderId& order) {
-    pg::Result rows = return_consumed.run(
-        pg::Access::writes, {{pg::uuid_datum(order)}, {birth_of(order)}, {TimestampTzGetDatum(pg::now_us())}});
+std::span<const Line> take_back(const core::OrderId& order, std::span<const Line> gone) {
+    const pg::Parameter id{pg::uuid_datum(order)}, born{birth_of(order)}, now{TimestampTzGetDatum(pg::now_us())};
+    pg::Result rows;
+    if (gone.empty()) {
+        rows = return_consumed.run(pg::Access::writes, {id, born, now});
+    } else {
+        std::span<Datum> skus = pg::allocate<Datum>(gone.size());
+        std::span<Datum> quantities = pg::allocate<Datum>(gone.size());
+        for (std::size_t i = 0; i < gone.size(); ++i) {
+            skus[i] = pg::text_datum(gone[i].sku);
+            quantities[i] = Int64GetDatum(gone[i].qty);
+        }
+        rows = return_rest.run(pg::Access::writes,
+                               {id, born, now, {pg::text_array_datum(skus)}, {pg::array_datum(quantities, INT8OID)}});
+    }
     std::span<Piece> pieces = pieces_in(rows);
     move_stock(pieces, [](Bucket& bucket, std::int64_t qty) { bucket.on_hand += qty; });
     return lines_of(pieces);
@@ -122,11 +153,8 @@ void lock_held(std::span<const core::OrderId> orders) {
     pg::Array<Piece> pieces;
     for (const core::OrderId& order : orders) {
         pg::Result rows = select_pieces.run(pg::Access::writes, {{pg::uuid_datum(order)}, {birth_of(order)}});
-        for (const Piece& piece : pieces_in(rows)) {
-            // Where it lies now; should the number of buckets change, whoever moves it looks again.
-            std::int32_t count = bucket_count(piece.sku);
-            if (count > 0) pieces.push({piece.sku, piece.bucket % count, 0});
-        }
+        // Should there be fewer buckets by now, whoever moves them looks again.
+        for (const Piece& piece : pieces_in(rows)) pieces.push(piece);
     }
     std::ranges::sort(pieces.span(), is_locked_before);
     const Piece* previous = nullptr;

@@ -36,20 +36,19 @@ struct Piece {
     std::int64_t qty;
 };
 
-// Changes the row where a reservation's pieces are kept: after a change of the number of buckets that is its bucket modulo the new number.
+// Changes the row where a reservation's pieces are kept: the bucket they were put in, or, when there are no longer so many, its number modulo theirs.
 template <class Fn>
 void with_home(const Piece& piece, Fn&& fn) {
-    for (;;) {
-        std::int32_t count = bucket_count(piece.sku);
-        if (count == 0) return;
-        bool done = false;
-        with_bucket(piece.sku, piece.bucket % count, pg::RowLock::for_update, [&](pg::Row& row, Bucket bucket) {
-            if (bucket.buckets != count) return;  // their number changed while this waited for the row
+    // A bucket that is there knows how many there are.
+    for (std::int32_t number = piece.bucket;;) {
+        bool there = with_bucket(piece.sku, number, pg::RowLock::for_update, [&](pg::Row& row, Bucket bucket) {
             fn(bucket);
             write(row, bucket);
-            done = true;
         });
-        if (done) return;
+        if (there) return;
+        std::int32_t count = bucket_count(piece.sku);
+        if (count == 0) return;
+        number = piece.bucket % count;
         CHECK_FOR_INTERRUPTS();
     }
 }

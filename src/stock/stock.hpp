@@ -42,8 +42,8 @@ std::span<const Line> release(const core::OrderId& order);
 std::span<const Line> consume(const core::OrderId& order);
 std::span<const Line> expire(const core::OrderId& order);
 
-// Puts what was consumed back on the shelf, once; for an order whose goods never left the house.
-std::span<const Line> take_back(const core::OrderId& order);
+// Puts what was consumed back on the shelf, once; but for what has `gone`: that has left the house. Lines of one sku add up.
+std::span<const Line> take_back(const core::OrderId& order, std::span<const Line> gone);
 
 // Locks the stock of all that these orders hold, in the order of such locks: for who is about to move the goods of several, one after the other.
 void lock_held(std::span<const core::OrderId> orders);

@@ -196,11 +196,13 @@ void lock(core::TaskId task) {
     (void)table().with_row(key, pg::RowLock::for_update, [](pg::Row&) {});
 }
 
-bool may_be_leased(core::TaskId task, std::int64_t lease_epoch) {
-    bool leased = false;
+std::optional<Purpose> purpose_of_lease(core::TaskId task, std::int64_t lease_epoch) {
+    std::optional<Purpose> purpose;
     const std::array key{Int64GetDatum(task.value)};
-    (void)table().with_row(key, pg::RowLock::none, [&](pg::Row& row) { leased = is_leased_under(row, lease_epoch); });
-    return leased;
+    (void)table().with_row(key, pg::RowLock::none, [&](pg::Row& row) {
+        if (is_leased_under(row, lease_epoch)) purpose = purpose_in(row);
+    });
+    return purpose;
 }
 
 std::int64_t heartbeat(core::TaskId task, std::int64_t lease_epoch, std::int64_t lease_us) {

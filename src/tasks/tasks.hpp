@@ -97,6 +97,8 @@ struct Purpose {
     std::string_view kind, provider_key;
 };
 Purpose purpose_of(core::TaskId task);
+// The same if the task was under this lease a moment ago: most leases whose timers fire were answered long before.
+std::optional<Purpose> purpose_of_lease(core::TaskId task, std::int64_t lease_epoch);
 
 // Both raise task_lease_lost unless the task is leased under this epoch, or was closed under it by the same answer.
 Closed complete(core::TaskId task, std::int64_t lease_epoch, Jsonb* result);
@@ -126,9 +128,6 @@ std::span<const Lease> orphaned_leases(std::string_view queue);
 
 // Locks a task and does nothing else; one that is gone is no matter.
 void lock(core::TaskId task);
-
-// Says whether the task was under this lease a moment ago. Locks nothing: most leases whose timers fire were answered long before.
-bool may_be_leased(core::TaskId task, std::int64_t lease_epoch);
 
 // Ends the lease of one task, if it is still under it; one that was prolonged meanwhile keeps its lease until then. Answers what was closed by it.
 // Nothing: the task is ready again, or it was not under this lease any more.
