@@ -27,7 +27,7 @@ BEGIN
     PERFORM answered('payments');
     RETURN (oms.get_order(id) ->> 'status');
 END $$;
--- Paid by hand, amended, a part refunded.
+-- Paid by hand, amended, shipped, a part refunded.
 CREATE FUNCTION public.by_hand(n int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     id uuid := new_order(n);
@@ -41,6 +41,8 @@ BEGIN
     PERFORM answered('payments');
     PERFORM oms.amend_order(id, '[{"sku": "TEA", "qty": 2, "price_minor": 50}]', 'amend-' || n);
     PERFORM oms.advance_order(id, 'confirm', 'confirm-' || n);
+    PERFORM oms.create_shipment(id, idempotency_key => 'parcel-' || n);
+    PERFORM oms.ship_order(id, 'ship-' || n);
     PERFORM oms.refund_order(id, 10, 'x', 'refund-' || n);
     PERFORM answered('payments');
     RETURN (oms.get_order(id) ->> 'status') || ' ' || (oms.get_payment(payment) ->> 'status');
@@ -69,6 +71,8 @@ CALL fill('payment', '''order_id'', gen_random_uuid(), ''payment_id'', gen_rando
 CALL fill('payment_operation', '''order_id'', gen_random_uuid(), ''payment_id'', gen_random_uuid(), ''operation_id'', gen_random_uuid()');
 CALL fill('refund', '''order_id'', gen_random_uuid(), ''payment_id'', gen_random_uuid(), ''refund_id'', gen_random_uuid()');
 CALL fill('ledger_entry', '''order_id'', gen_random_uuid(), ''payment_id'', gen_random_uuid(), ''operation_id'', gen_random_uuid()');
+CALL fill('shipment', '''order_id'', gen_random_uuid(), ''shipment_id'', gen_random_uuid()');
+CALL fill('shipment_item', '''order_id'', gen_random_uuid(), ''shipment_id'', gen_random_uuid()');
 CALL fill('saga', '''saga_id'', 1000000 + n, ''key'', gen_random_uuid()');
 CALL fill('saga_step', '''step_id'', (1000000 + n)::bigint << 14, ''saga_id'', 1000000 + n');
 CALL fill('idempotency_key', '''key'', ''other-'' || n');

@@ -51,7 +51,8 @@ constinit pg::Plan return_rest{
     "UPDATE oms.reservation r SET returned_at = $3, qty = r.qty - p.gone FROM piece p WHERE r.reservation_id = "
     "p.reservation_id AND r.order_id = $1 AND r.created_at = $2 AND p.gone < p.qty RETURNING r.sku, r.bucket, r.qty, "
     "false",
-    {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, INT8ARRAYOID}};
+    {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, INT8ARRAYOID},
+    pg::Planned::by_index};
 
 constinit pg::Plan select_pieces{
     "SELECT sku, bucket, qty FROM oms.reservation WHERE order_id = $1 AND created_at = $2 AND status = 'reserved'",
