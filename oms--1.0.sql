@@ -1517,6 +1517,16 @@ FROM oms.saga s JOIN oms.saga_step t USING (saga_id)
 WHERE s.status IN ('running', 'compensating') AND t.status IN ('pending', 'compensating') AND t.error IS NOT NULL
   AND greatest(t.attempts, t.undo_attempts) >= 5
 UNION ALL
+SELECT 'payment', o.payment_id::text, 'payment.' || o.kind, o.order_id::text, k.updated_at,
+       format('nobody knows what became of its %s of %s %s, and the provider could not be asked: %s', o.kind, o.amount_minor, o.currency, k.last_error),
+       format('look at the provider, then SELECT * FROM oms.reconcile_payment(%L, key, outcome, operation_id => %L); without an outcome it is asked again', o.payment_id, o.operation_id)
+FROM oms.task k
+JOIN oms.payment_operation q ON q.operation_id = CASE WHEN k.provider_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN k.provider_key::uuid END
+JOIN oms.payment_operation o ON o.operation_id = q.reconciles AND o.created_at = q.created_at
+WHERE k.kind = 'payment.reconcile' AND k.status = 'dead' AND o.status = 'indeterminate'
+  AND NOT EXISTS (SELECT FROM oms.payment_operation n WHERE n.payment_id = o.payment_id AND n.created_at = o.created_at
+                  AND n.reconciles = o.operation_id AND n.task_id > k.task_id)
+UNION ALL
 SELECT 'task', k.task_id::text, k.kind, k.step_id::text, k.updated_at,
        CASE WHEN k.last_error IS NOT NULL THEN format('its last attempt (%s) failed: %s', k.attempt, k.last_error)
             WHEN q.publish AND k.position IS NULL THEN format('it has not gone out to topic oms.commands.%s', k.queue)

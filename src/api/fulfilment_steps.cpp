@@ -6,6 +6,7 @@
 #include "api/fulfilment_context.hpp"
 #include "api/goods.hpp"
 #include "api/request.hpp"
+#include "api/settle_payment.hpp"
 #include "api/shipping.hpp"
 #include "api/transition.hpp"
 #include "commands/commands.hpp"
@@ -146,7 +147,8 @@ OMS_FUNCTION(oms_fulfilment_capture) {
     for (const payments::Payment& payment : payments::of_order(context.order.id)) {
         if (payment.busy()) return say("$later", "the payment is busy");
         if (payment.status == "authorized" || payment.status == "capture_failed") {
-            return began(payments::capture(payment.id, std::nullopt, 0, work_of(context)).task);
+            const std::int64_t owed = owed_to(payment.id, context.order);
+            if (owed > 0) return began(payments::capture(payment.id, std::nullopt, owed, 0, work_of(context)).task);
         }
         captured |= payment.status == "captured";
     }

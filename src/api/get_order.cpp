@@ -45,7 +45,8 @@ constinit pg::Plan select_order{
     " 'actor', e.headers -> 'actor', 'payload', e.payload) ORDER BY e.seq) " OMS_EVENTS_OF_ORDER
     "))"
     " FROM oms.orders o WHERE o.order_id = $1 AND o.created_at = $2",
-    {UUIDOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 constinit pg::Plan select_timeline{
     "SELECT e.seq, e.type, e.payload ->> 'prev_status', e.payload ->> 'status', e.payload ->> 'reason', e.headers ->> "
@@ -54,7 +55,8 @@ constinit pg::Plan select_timeline{
     " FROM oms.orders o CROSS JOIN LATERAL (SELECT * " OMS_EVENTS_OF_ORDER
     ") e"
     " WHERE o.order_id = $1 AND o.created_at = $2 ORDER BY e.seq",
-    {UUIDOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 #undef OMS_EVENTS_OF_ORDER
 

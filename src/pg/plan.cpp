@@ -5,11 +5,18 @@
 
 namespace oms::pg {
 
+namespace {
+
+void set_here(const char* setting, const char* value) {
+    (void)set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+}  // namespace
+
 void RoleScope::enter(Oid role) {
     GetUserIdAndSecContext(&user_, &security_context_);
     setting_level_ = NewGUCNestLevel();
-    (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-                            false);
+    set_here("search_path", "pg_catalog, pg_temp");
     SetUserIdAndSecContext(role, security_context_ | SECURITY_LOCAL_USERID_CHANGE);
 }
 
@@ -81,6 +88,10 @@ Result Plan::run_as(Oid role, Access access, std::initializer_list<Parameter> pa
     MemoryContext target = CurrentMemoryContext;
     Result result;
     as_role(role, [&] {
+        if (planned_ == Planned::by_index) {
+            set_here("enable_seqscan", "off");
+            set_here("jit", "off");  // whatever stays without an index would seem to be worth compiling
+        }
         with_spi([&] {
             if (prepared_ == nullptr) prepare();
             int code = SPI_execute_plan(prepared_, values, nulls, access == Access::reads, limit);

@@ -62,10 +62,15 @@ struct Parameter {
 
 enum class Access : bool { reads, writes };
 
+// A session may plan while its tables are empty, and keeps the plan: what looks up a handful of rows by a key says so, and is not planned to read
+// a table from end to end, however small it looks.
+enum class Planned : bool { freely, by_index };
+
 class Plan {
   public:
     // `types` names the parameters' types; `text` has every name schema-qualified.
-    constexpr Plan(const char* statement, std::initializer_list<Oid> types) : text_(statement) {
+    constexpr Plan(const char* statement, std::initializer_list<Oid> types, Planned planned = Planned::freely)
+        : text_(statement), planned_(planned) {
         for (Oid type : types) types_[count_++] = type;
     }
 
@@ -83,6 +88,7 @@ class Plan {
     const char* text_;
     std::array<Oid, parameters_max> types_{};
     int count_ = 0;
+    Planned planned_;
     SPIPlanPtr prepared_ = nullptr;
 };
 
