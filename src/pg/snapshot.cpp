@@ -21,7 +21,8 @@ void ReadSnapshot::take() {
     std::span<std::uint64_t> running = allocate<std::uint64_t>(raw_->xcnt);
     for (std::size_t i = 0; i < running.size(); ++i) running[i] = widened(raw_->xip[i]);
     std::ranges::sort(running);
-    running_ = running;
+    // One that is being prepared is there twice for a moment: as the session's, and as that of nobody.
+    running_ = running.first(running.size() - std::ranges::unique(running).size());
 }
 
 void ReadSnapshot::release() { UnregisterSnapshot(raw_); }
