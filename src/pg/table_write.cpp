@@ -96,8 +96,10 @@ void Table::insert_many(std::span<const RowValues> rows) {
     std::size_t done = 0;
     while (done < rows.size()) {
         CHECK_FOR_INTERRUPTS();
-        const RelationShape* shape;
-        Relation relation = open(routing_value(definition_, rows[done]), RowExclusiveLock, &shape);
+        const RelationShape* opened;
+        Relation relation = open(routing_value(definition_, rows[done]), RowExclusiveLock, &opened);
+        // The next partition may take this one's place among the remembered shapes.
+        const RelationShape shape = *opened;
         // The longest run of rows that belong to this partition: routing again is what tells.
         std::size_t end = done;
         do {
@@ -113,10 +115,10 @@ void Table::insert_many(std::span<const RowValues> rows) {
         } while (end < rows.size());
 
         std::size_t count = end - done;
-        if (!shape->insert_direct || parent_watches_insert_) {
+        if (!shape.insert_direct || parent_watches_insert_) {
             for (std::size_t i = done; i < end; ++i) insert_by_sql(rows[i]);
         } else {
-            insert_together(relation, *shape, rows.subspan(done, count));
+            insert_together(relation, shape, rows.subspan(done, count));
         }
         table_close(relation, NoLock);
         done = end;
