@@ -27,7 +27,8 @@ CREATE FUNCTION ship.state(id uuid) RETURNS text LANGUAGE sql BEGIN ATOMIC
         WHERE i.shipment_id = s.shipment_id)), ', ' ORDER BY s.first_event_id) FILTER (WHERE s.shipment_id IS NOT NULL))
     FROM oms.orders o LEFT JOIN oms.shipment s USING (order_id) WHERE o.order_id = id GROUP BY o.order_id, o.status, o.pending_action; END;
 CREATE FUNCTION ship.refused(statement text, VARIADIC ids text[] DEFAULT '{}') RETURNS text LANGUAGE sql
-    RETURN (SELECT regexp_replace(concat_ws(' | ', o.state, o.message, o.detail, o.hint), '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID', 'g') FROM test.outcome(format(statement, VARIADIC ids)) o);
+    RETURN (SELECT regexp_replace(concat_ws(' | ', o.state, o.message, CASE WHEN o.state <> 'OM005' THEN concat_ws(' | ', o.detail, o.hint) END), '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID', 'g')
+        FROM test.outcome(format(statement, VARIADIC ids)) o);
 CREATE FUNCTION ship.stock() RETURNS text LANGUAGE sql RETURN (SELECT string_agg(on_hand || '/' || reserved, ' ' ORDER BY sku) FROM oms.stock WHERE sku LIKE 'SHIP-%');
 
 -- All at once, by hand.
@@ -248,6 +249,12 @@ SELECT saga_id AS saga FROM oms.saga WHERE key = :'q' \gset
 SELECT status FROM oms.compensate_saga(:saga, 'a try', test.key());
 SELECT name, status, error FROM oms.saga_step WHERE saga_id = :saga AND error IS NOT NULL;
 SELECT ship.answer('shipping'), ship.answer('ship-payments'), ship.state(:'q');
+-- It came back, and an operator opens the order again: then all of it can be undone.
+SELECT order_status FROM oms.return_shipment(:'s', 'refused at the door', test.key());
+SELECT status FROM oms.force_order(:'q', 'confirmed', 'it came back', 'ann', test.key());
+SELECT status FROM oms.resume_saga(:saga, 'it came back', test.key());
+SELECT ship.answer('shipping'), ship.answer('ship-payments'), ship.state(:'q');
+SELECT status FROM oms.saga WHERE saga_id = :saga;
 -- On hold when its turn comes.
 SELECT ship.order_at('reserved') AS r \gset
 SELECT status FROM oms.pay_order(:'r', test.key(), '{"shipping": true}');
