@@ -436,7 +436,7 @@ CREATE TABLE oms.timer (
 );
 COMMENT ON TABLE oms.timer IS 'Everything that is due at a time; a row is gone when it was done. failures, last_error and failing_since: why it is still there.';
 COMMENT ON COLUMN oms.timer.kind IS
-    '1 lease, 2 lease that ends with its session, 3 retry of a task, 4 step deadline, 5 step retry, 6 saga deadline, 7 capture, 8 order expiry, 9 reservation expiry, 10 purge, 11 lease whose end a saga or payment is told';
+    '1 lease, 2 lease that ends with its session, 3 retry of a task, 4 step deadline, 5 step retry, 6 saga deadline, 7 capture, 8 order expiry, 9 reservation expiry, 10 purge, 11 lease whose end a saga or payment is told, 12 task that is published, 13 queued commands of an order';
 CREATE INDEX timer_subject ON oms.timer (kind, subject_id);
 
 -- Numbers for tasks and for their places in the queues, drawn after the transaction has its xid: a claimer that notes the sequence's value and then
@@ -1328,13 +1328,76 @@ INSERT INTO oms.saga_definition (name, version, definition, owner, builtin) VALU
 ]}
 ', current_user::regrole, true);
 
+-- Queued commands -----------------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE oms.queued_command (
+    command_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    order_id        uuid NOT NULL,
+    command         text COLLATE "C" NOT NULL,
+    arguments       jsonb NOT NULL,
+    idempotency_key text COLLATE "C" NOT NULL UNIQUE,
+    status          text COLLATE "C" NOT NULL CHECK (status IN ('waiting', 'done', 'refused', 'expired', 'canceled')),
+    asked_by        regrole NOT NULL,
+    headers         jsonb NOT NULL,
+    asked_at        timestamptz NOT NULL,
+    give_up_at      timestamptz NOT NULL,
+    attempts        integer NOT NULL,
+    error_code      text,
+    error           text,
+    closed_at       timestamptz,
+    answer          jsonb,
+    CONSTRAINT queued_command_closed CHECK ((status = 'waiting') = (closed_at IS NULL)),
+    CONSTRAINT queued_command_reason CHECK (status IN ('waiting', 'done') OR error IS NOT NULL)
+);
+COMMENT ON TABLE oms.queued_command IS 'Commands that were asked for while another operation had their order: waiting, until the clock carries them out.';
+COMMENT ON COLUMN oms.queued_command.asked_by IS 'The role that asked: the command is carried out with its rights.';
+COMMENT ON COLUMN oms.queued_command.headers IS 'What oms.actor, oms.correlation_id and the like were in the session that asked.';
+COMMENT ON COLUMN oms.queued_command.attempts IS 'Attempts that ended with an error which may pass; error_code and error have the last one.';
+CREATE INDEX queued_command_order ON oms.queued_command (order_id);
+
+CREATE TYPE oms.queued_state AS (
+    command_id bigint,
+    order_id   uuid,
+    command    text,
+    status     text,
+    asked_at   timestamptz,
+    give_up_at timestamptz,
+    error_code text,
+    error      text,
+    answer     jsonb,
+    replayed   boolean
+);
+COMMENT ON TYPE oms.queued_state IS 'What became of a command that may be queued. command_id is NULL when it was carried out at once; answer is what the command answered.';
+
+CREATE FUNCTION oms.queue_command(order_id uuid, command text, arguments jsonb DEFAULT '{}', idempotency_key text DEFAULT NULL,
+                                  give_up_after interval DEFAULT '1 day')
+    RETURNS oms.queued_state
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_queue_command';
+COMMENT ON FUNCTION oms.queue_command(uuid, text, jsonb, text, interval) IS
+    'Carries a command out at once or, while another operation has the order, keeps it and carries it out then. arguments: the command''s own, by name. Repeated, it tells what became of it.';
+CREATE FUNCTION oms.cancel_queued_command(command_id bigint, reason text) RETURNS oms.queued_state
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_cancel_queued_command';
+COMMENT ON FUNCTION oms.cancel_queued_command(bigint, text) IS 'Takes a waiting command out of the queue. One that is closed already is answered as it is.';
+CREATE FUNCTION oms.list_queued_commands(filter jsonb DEFAULT '{}', cursor text DEFAULT NULL, "limit" integer DEFAULT 100,
+                                         OUT command_id bigint, OUT order_id uuid, OUT command text, OUT arguments jsonb,
+                                         OUT idempotency_key text, OUT status text, OUT asked_by text, OUT actor text, OUT asked_at timestamptz,
+                                         OUT give_up_at timestamptz, OUT attempts integer, OUT closed_at timestamptz, OUT error_code text,
+                                         OUT error text, OUT answer jsonb, OUT next_cursor text)
+    RETURNS SETOF record
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_list_queued_commands';
+COMMENT ON FUNCTION oms.list_queued_commands(jsonb, text, integer) IS
+    'Queued commands, newest first. filter: order_id, command, status (one or several), asked_from, asked_to. Pass a row''s next_cursor to go on behind it.';
+CREATE FUNCTION oms.purge_queued_commands(older_than interval DEFAULT '30 days', "limit" integer DEFAULT 1000) RETURNS integer
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_purge_queued_commands';
+COMMENT ON FUNCTION oms.purge_queued_commands(interval, integer) IS 'Deletes up to limit queued commands that were closed longer ago than older_than; answers how many.';
+
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 -- 13  Queries: STABLE, they work on a standby
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION oms.get_order(order_id uuid) RETURNS jsonb
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'oms_get_order';
-COMMENT ON FUNCTION oms.get_order(uuid) IS 'One order with its items, payments, reservations, shipments and timeline.';
+COMMENT ON FUNCTION oms.get_order(uuid) IS 'One order with its items, payments, reservations, shipments, queued commands and timeline.';
 
 CREATE FUNCTION oms.list_orders(filter jsonb DEFAULT '{}', cursor text DEFAULT NULL, "limit" integer DEFAULT 100,
                                 OUT order_id uuid, OUT customer_id text, OUT status text, OUT on_hold boolean, OUT hold_reason text,
@@ -1441,7 +1504,7 @@ SELECT 'saga', s.saga_id::text, s.definition, s.key, s.wake_at,
 FROM oms.saga s LEFT JOIN oms.timer r ON r.kind = 6 AND r.subject_id = s.saga_id AND r.failures > 0
 WHERE s.status IN ('running', 'compensating') AND s.wake_at < oms.clock_time() - interval '1 minute'
 UNION ALL
-SELECT 'timer', r.timer_id::text, (ARRAY['lease', 'lease', 'task', 'step', 'step', 'saga', 'capture', 'order', 'reservation', 'purge', 'lease'])[r.kind],
+SELECT 'timer', r.timer_id::text, (ARRAY['lease', 'lease', 'task', 'step', 'step', 'saga', 'capture', 'order', 'reservation', 'purge', 'lease', 'task', 'commands'])[r.kind],
        coalesce('task ' || (r.data #>> '{tasks,0}'), r.data ->> 'payment_id', r.data ->> 'order_id', 'task ' || r.subject_id), r.failing_since,
        format('its time came, and what was to be done has failed %s times: %s', r.failures, r.last_error),
        'repair the cause; the next attempt is at ' || r.due_at
@@ -1454,13 +1517,32 @@ FROM oms.saga s JOIN oms.saga_step t USING (saga_id)
 WHERE s.status IN ('running', 'compensating') AND t.status IN ('pending', 'compensating') AND t.error IS NOT NULL
   AND greatest(t.attempts, t.undo_attempts) >= 5
 UNION ALL
+SELECT 'payment', o.payment_id::text, 'payment.' || o.kind, o.order_id::text, k.updated_at,
+       format('nobody knows what became of its %s of %s %s, and the provider could not be asked: %s', o.kind, o.amount_minor, o.currency, k.last_error),
+       format('look at the provider, then SELECT * FROM oms.reconcile_payment(%L, key, outcome, operation_id => %L); without an outcome it is asked again', o.payment_id, o.operation_id)
+FROM oms.task k
+JOIN oms.payment_operation q ON q.operation_id = CASE WHEN k.provider_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN k.provider_key::uuid END
+JOIN oms.payment_operation o ON o.operation_id = q.reconciles AND o.created_at = q.created_at
+WHERE k.kind = 'payment.reconcile' AND k.status = 'dead' AND o.status = 'indeterminate'
+  AND NOT EXISTS (SELECT FROM oms.payment_operation n WHERE n.payment_id = o.payment_id AND n.created_at = o.created_at
+                  AND n.reconciles = o.operation_id AND n.task_id > k.task_id)
+UNION ALL
 SELECT 'task', k.task_id::text, k.kind, k.step_id::text, k.updated_at,
        CASE WHEN k.last_error IS NOT NULL THEN format('its last attempt (%s) failed: %s', k.attempt, k.last_error)
             WHEN q.publish AND k.position IS NULL THEN format('it has not gone out to topic oms.commands.%s', k.queue)
             ELSE format('no worker has claimed it from queue %s', k.queue) END,
        CASE WHEN q.publish AND k.position IS NULL THEN format('see that a clock runs, and that queue %s is not paused', k.queue)
             ELSE format('see that a worker claims queue %s', k.queue) END
-FROM oms.task k LEFT JOIN oms.queue q USING (queue) WHERE k.status = 'ready' AND k.run_at < oms.clock_time() - interval '1 minute';
+FROM oms.task k LEFT JOIN oms.queue q USING (queue) WHERE k.status = 'ready' AND k.run_at < oms.clock_time() - interval '1 minute'
+UNION ALL
+SELECT 'command', c.command_id::text, c.command, c.order_id::text, coalesce(d.due_at, c.asked_at),
+       CASE WHEN d.due_at IS NOT NULL THEN 'its time came, and nobody looked' ELSE format('it has failed %s times: %s', c.attempts, c.error) END,
+       CASE WHEN d.due_at IS NOT NULL THEN 'start oms-worker, or call oms.run_due() from a scheduler'
+            ELSE format('repair the cause, or oms.cancel_queued_command(%s, reason); it is given up at %s', c.command_id, c.give_up_at) END
+FROM oms.queued_command c
+     LEFT JOIN LATERAL (SELECT min(r.due_at) AS due_at FROM oms.timer r WHERE r.kind = 13 AND r.failures = 0 AND r.due_at < oms.clock_time() - interval '1 minute'
+         AND r.data ->> 'order_id' = c.order_id::text) d ON true
+WHERE c.status = 'waiting' AND (d.due_at IS NOT NULL OR c.attempts >= 3);
 COMMENT ON VIEW oms.stuck IS 'What does not move: what it is, since when, why, and what to do about it.';
 
 CREATE FUNCTION oms.get_stock(sku text) RETURNS jsonb
@@ -1760,6 +1842,10 @@ INSERT INTO oms.api VALUES
     ('saga_definition_changed()', 'owner'),
     ('pay_order(uuid, text, jsonb, jsonb, integer)', 'application'),
     ('set_fulfilment_policy(jsonb)', 'operator'),
+    ('queue_command(uuid, text, jsonb, text, interval)', 'application'),
+    ('cancel_queued_command(bigint, text)', 'application'),
+    ('list_queued_commands(jsonb, text, integer)', 'reader'),
+    ('purge_queued_commands(interval, integer)', 'worker'),
     ('fulfilment_open(jsonb)', 'owner'),
     ('fulfilment_cancel(jsonb)', 'owner'),
     ('fulfilment_reserve(jsonb)', 'owner'),
@@ -1918,3 +2004,5 @@ SELECT pg_catalog.pg_extension_config_dump('oms.saga_counted', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.purge_position', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.saga_signal_signal_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('oms.fulfilment_policy', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.queued_command', '');
+SELECT pg_catalog.pg_extension_config_dump('oms.queued_command_command_id_seq', '');

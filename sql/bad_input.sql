@@ -23,6 +23,8 @@ SELECT p.oid AS function, p.proname AS name, a.nth::int, a.arg, p.proargtypes[a.
            WHEN a.arg = 'orders' THEN quote_literal('[]')
            WHEN a.arg = 'events' THEN quote_literal('[{"type": "t", "payload": {}}]')
            WHEN a.arg = 'currency' THEN quote_literal('EUR')
+           WHEN a.arg = 'command' THEN quote_literal('refund_order')
+           WHEN a.arg = 'give_up_after' THEN quote_literal('1 hour')
            WHEN a.arg = 'action' THEN quote_literal('confirm')
            WHEN a.arg = 'status' THEN quote_literal('paid')
            WHEN a.arg = 'format' THEN quote_literal('dot')

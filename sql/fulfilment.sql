@@ -236,6 +236,15 @@ SELECT ff.answer('ff-payments', 'no'), ff.state(:'t');
 SELECT ff.state(:'t'), regexp_replace(waits_for, '\d+', 'N') FROM oms.saga WHERE key = :'t';
 SELECT test.ok((SELECT qty FROM oms.reservation WHERE order_id = :'t' LIMIT 1) > 0, 'the goods are not back before the money');
 
+-- Asked what became of an authorization, the provider says no, and not why: the order is told in words all the same.
+SELECT ff.pay() AS x \gset
+SELECT count(*) FROM oms.claim_tasks('ff-payments', 1, interval '1 second');
+SET oms.now_override = '2026-03-01 10:02:11+00';
+SELECT oms.run_due() > 0;
+SELECT ff.answer('ff-payments', 'yes', '{"outcome": "refused"}'), ff.state(:'x');
+SELECT test.equal(failure, 'step authorize: refused without a reason', 'why') FROM oms.saga WHERE key = :'x';
+SELECT type, reason FROM oms.order_timeline(:'x') WHERE type = 'order.canceled';
+
 -- Without a saga everything is as it was.
 SELECT status FROM oms.cancel_order(test.make_order('pending'), 'x', test.key());
 SELECT status, refunded_minor FROM oms.cancel_order(test.make_order('paid'), 'x', test.key());

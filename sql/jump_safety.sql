@@ -57,6 +57,10 @@ INSERT INTO value SELECT v.type::regtype, v.arg, true, e FROM (VALUES
     ('text', 'sku', ARRAY[$$'a'$$, $$'b'$$, $$'new-$n'$$]),
     ('text', 'action', ARRAY[$$'reserve'$$, $$'pay'$$, $$'confirm'$$, $$'ship'$$, $$'complete'$$, $$'cancel'$$, $$'refund'$$]),
     ('text', 'status', ARRAY[$$'pending'$$, $$'reserved'$$, $$'paid'$$, $$'confirmed'$$, $$'shipped'$$, $$'completed'$$]),
+    ('text', 'command', ARRAY[$$'ship_order'$$, $$'cancel_order'$$, $$'refund_order'$$, $$'reserve'$$, $$'pay_order'$$, $$'advance_order'$$]),
+    ('jsonb', 'arguments', ARRAY[$$'{}'$$, $$'{"reason": "x"}'$$, $$'{"action": "reserve"}'$$]),
+    ('bigint', 'command_id', ARRAY['(SELECT max(command_id) FROM oms.queued_command)']),
+    ('interval', 'give_up_after', ARRAY[$$'1 day'$$, $$'1 microsecond'$$]),
     ('text', 'format', ARRAY[$$'mermaid'$$, $$'dot'$$]),
     ('text', 'name', ARRAY[$$'jump-1'$$, $$'jump-2'$$, $$'jump-3'$$]),
     ('text', 'reader', ARRAY[$$'jump-1'$$, $$'jump-2'$$]),
@@ -104,8 +108,8 @@ INSERT INTO also_called VALUES ('event_id', 'id'), ('position', 'id'), ('event_i
 -- Every function, but for those of triggers: nobody can call them.
 CREATE TEMP TABLE listed AS
 SELECT row_number() OVER (ORDER BY p.oid::regprocedure::text)::int AS nth, p.oid, p.proname AS name, p.proretset AS many, a.audience, p.provolatile = 'v' AS mutates,
-    CASE WHEN p.proname = 'check_integrity' THEN 0.01  -- reads everything
-         WHEN p.proname IN ('claim_tasks', 'complete_task', 'authorize_payment', 'capture_payment', 'refund_payment',
+    CASE WHEN p.proname = 'check_integrity' THEN 0.02  -- reads everything
+         WHEN p.proname IN ('claim_tasks', 'complete_task', 'authorize_payment', 'capture_payment', 'refund_payment', 'pay_order', 'queue_command', 'cancel_queued_command',
              'create_shipment', 'ship_shipment', 'deliver_shipment', 'cancel_shipment', 'return_shipment') THEN 1  -- a long way to go
          WHEN a.audience = 'owner' THEN 0.05 WHEN p.provolatile = 'v' THEN 0.4 ELSE 0.2 END AS weight
 FROM oms.api a JOIN pg_proc p ON p.oid = to_regprocedure('oms.' || a.function) WHERE p.prorettype <> 'trigger'::regtype;

@@ -246,6 +246,105 @@ RESET oms.now_override;
 SELECT test.equal(test.payment(:'p'), 'captured 2500/2000/0+0', 'captured when it was due');
 SELECT test.payment_timeline(:'p');
 
+-- No more is captured than the order owes: its total may have become less since the authorization.
+CREATE FUNCTION test.amend(id uuid, total bigint) RETURNS bigint LANGUAGE sql
+    RETURN (SELECT total_minor FROM oms.amend_order(id, jsonb_build_array(jsonb_build_object('sku', 'x', 'qty', 1, 'price_minor', total)), test.key()));
+SELECT test.make_order('reserved') AS o \gset
+SELECT test.pay(:'o') AS p \gset
+SELECT test.provider('yes');
+SELECT test.amend(:'o', 1000);
+SELECT test.fails(format('SELECT oms.capture_payment(%L, 1001, NULL, test.key())', :'p'), 'OM001', 'more than the order owes');
+SELECT detail, hint FROM test.outcome(format('SELECT oms.capture_payment(%L, 1001, NULL, test.key())', :'p'));
+SELECT status FROM oms.capture_payment(:'p', idempotency_key => test.key());
+SELECT test.fails(format('SELECT test.amend(%L, 999)', :'o'), 'OM001', 'a total below what is being captured');
+SELECT test.provider('yes', '{}', 'capture');
+SELECT test.equal(test.payment(:'p'), 'captured 2500/1000/0+0', 'what the order owes');
+SELECT test.fails(format('SELECT test.amend(%L, 999)', :'o'), 'OM001', 'a total below what is captured');
+SELECT detail, hint FROM test.outcome(format('SELECT test.amend(%L, 999)', :'o'));
+SELECT status, paid_minor FROM test.advance(:'o', 'pay');
+-- Several payments: the others count with what they have taken or are taking, not with what they may take.
+SELECT test.make_order('reserved') AS o \gset
+SELECT test.pay(:'o', 1500) AS p1 \gset
+SELECT test.pay(:'o') AS p2 \gset
+SELECT test.provider('yes');
+SELECT test.amend(:'o', 1600);
+SELECT status FROM oms.capture_payment(:'p1', idempotency_key => test.key());
+SELECT test.fails(format('SELECT oms.capture_payment(%L, 101, NULL, test.key())', :'p2'), 'OM001', 'more than the other leaves');
+SELECT test.provider('yes', '{}', 'capture');
+SELECT status FROM oms.capture_payment(:'p2', idempotency_key => test.key());
+SELECT test.provider('yes', '{}', 'capture');
+SELECT test.equal(test.payment(:'p1') || ', ' || test.payment(:'p2'), 'captured 1500/1500/0+0, captured 1000/100/0+0', 'the total, from two payments');
+-- A capture for later is of what is owed then; when that is nothing, there is none.
+SELECT test.make_order('reserved') AS o \gset
+SELECT test.pay(:'o', 1500) AS p1 \gset
+SELECT test.pay(:'o') AS p2 \gset
+SELECT test.provider('yes');
+SELECT capture_due_at IS NOT NULL FROM oms.capture_payment(:'p1', NULL, interval '3 days', test.key());
+SELECT capture_due_at IS NOT NULL FROM oms.capture_payment(:'p2', NULL, interval '4 days', test.key());
+SELECT test.amend(:'o', 1300);
+SET oms.now_override = '2098-03-01';
+SELECT oms.run_due() > 0;
+SELECT test.provider('yes', '{}', 'capture');
+RESET oms.now_override;
+SELECT test.equal(test.payment(:'p1') || ', ' || test.payment(:'p2'), 'captured 1500/1300/0+0, authorized 1000/0/0+0', 'the first takes it all');
+SELECT test.payment_timeline(:'p2'), capture_due_at FROM oms.payment WHERE payment_id = :'p2';
+SELECT test.fails(format('SELECT oms.capture_payment(%L, NULL, NULL, test.key())', :'p2'), 'OM003', 'nothing is owed');
+SELECT detail, hint FROM test.outcome(format('SELECT oms.capture_payment(%L, NULL, NULL, test.key())', :'p2'));
+-- Nor does the saga.
+SELECT test.make_order() AS o \gset
+SELECT test.pay(:'o') AS p \gset
+SELECT test.provider('yes');
+SELECT test.amend(:'o', 700);
+SELECT pending_action FROM oms.pay_order(:'o', test.key(), '{"stock": false}');
+SELECT test.provider('yes', '{}', 'capture');
+SELECT status, paid_minor, test.payment(:'p') FROM oms.orders WHERE order_id = :'o';
+
+-- Money that went back before the order was paid is in none of its numbers.
+SELECT test.make_order('reserved') AS o \gset
+SELECT test.pay(:'o', 1500) AS p \gset
+SELECT test.provider('yes');
+SELECT status FROM oms.capture_payment(:'p', idempotency_key => test.key());
+SELECT test.provider('yes', '{}', 'capture');
+SELECT status FROM oms.refund_payment(:'p', 500, 'another card', test.key());
+SELECT test.provider('yes', '{}', 'refund');
+SELECT amount_minor FROM oms.authorize_payment(:'o', NULL, test.key());
+SELECT test.provider('yes');
+SELECT status FROM test.advance(:'o', 'pay');
+SELECT test.amounts(:'o');
+SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'an order that had money back before it was paid');
+SELECT status FROM oms.refund_payment(:'p', 300, 'dented', test.key());
+SELECT test.provider('yes', '{}', 'refund');
+SELECT test.amounts(:'o');
+SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'and after');
+
+-- A refund that the provider never answers, nor the question what became of it: it ends, and an operator sees it.
+CREATE PROCEDURE test.last_attempt_in_silence(at timestamptz) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('oms.now_override', at::text, false);
+    PERFORM oms.run_due();
+    UPDATE oms.task SET attempt = (retry ->> 'attempts_max')::int - 1 WHERE queue = 'payments' AND status = 'ready';
+    PERFORM test.equal(test.claimed(), 1, 'one task');
+    PERFORM set_config('oms.now_override', (at + interval '2 minutes')::text, false);
+    PERFORM oms.run_due();
+    RESET oms.now_override;
+END $$;
+SELECT test.captured() AS p \gset
+SELECT refund_pending_minor FROM oms.refund_payment(:'p', 100, 'dented', test.key());
+SELECT kind, retry -> 'attempts_max' AS attempts FROM oms.task WHERE queue = 'payments' AND status = 'ready';
+CALL test.last_attempt_in_silence('2098-04-01 00:00');
+SELECT kind, retry -> 'attempts_max' AS attempts FROM oms.task WHERE queue = 'payments' AND status = 'ready';
+SELECT test.nothing('SELECT * FROM oms.stuck WHERE what = ''payment''', 'it is asked about');
+CALL test.last_attempt_in_silence('2098-04-01 01:00');
+SELECT test.equal(test.payment(:'p'), 'captured 5000/5000/0+100', 'its amount stays reserved');
+SELECT definition, id = :'p' AS id, key = order_id::text AS key, since, why, regexp_replace(what_to_do, '[0-9a-f-]{36}', 'ID', 'g') AS what_to_do
+FROM oms.stuck, oms.payment WHERE what = 'payment' AND payment_id = :'p';
+SELECT refund_pending_minor FROM oms.reconcile_payment(:'p', test.key());
+SELECT test.nothing('SELECT * FROM oms.stuck WHERE what = ''payment''', 'it is asked about again');
+CALL test.last_attempt_in_silence('2098-04-01 02:00');
+SELECT test.equal(count(*), 1::bigint, 'shown once') FROM oms.stuck WHERE what = 'payment';
+SELECT refunded_minor, refund_pending_minor FROM oms.reconcile_payment(:'p', test.key(), 'succeeded');
+SELECT test.nothing('SELECT * FROM oms.stuck WHERE what = ''payment''', 'settled');
+
 -- Where refunds end: amounts beside the range.
 SELECT test.captured() AS p \gset
 SELECT test.fails(format('SELECT oms.refund_payment(%L, %s, ''x'', test.key())', :'p', amount), state, 'refund of ' || amount)

@@ -261,6 +261,12 @@ SELECT id FROM saga.lost_lease() \gset
 SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'no', false) FROM oms.claim_tasks('saga-doubt');
 SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-doubt');
 SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
+-- The same when the first one failed for now: that it may pass does not say that nothing was done.
+SELECT saga_id AS id FROM oms.start_saga('doubt', '{}', test.key()) \gset
+SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'connection reset') FROM oms.claim_tasks('saga-doubt');
+SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'no', false) FROM oms.claim_tasks('saga-doubt');
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-doubt');
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
 -- Another task for the same step, which nobody ever had.
 SELECT id FROM saga.lost_lease() \gset
 SELECT kind, attempt, (oms.complete_task(task_id, lease_epoch, '{"$retry": "later"}')).status FROM oms.claim_tasks('saga-doubt');

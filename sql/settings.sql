@@ -68,10 +68,12 @@ CREATE ROLE oms_test_settings;
 SELECT oms.grant_application('oms_test_settings');
 \c -
 \t on
+SET client_min_messages = error; -- the warning reads otherwise in later servers
 SET oms.idempotency_ttl = '5s';
 SET oms.actor = 'early';
 SELECT oms.version() IS NOT NULL;
 SHOW oms.idempotency_ttl;
+RESET client_min_messages;
 SHOW oms.actor;
 \c -
 SET ROLE oms_test_settings;

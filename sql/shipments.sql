@@ -27,8 +27,7 @@ CREATE FUNCTION ship.state(id uuid) RETURNS text LANGUAGE sql BEGIN ATOMIC
         WHERE i.shipment_id = s.shipment_id)), ', ' ORDER BY s.first_event_id) FILTER (WHERE s.shipment_id IS NOT NULL))
     FROM oms.orders o LEFT JOIN oms.shipment s USING (order_id) WHERE o.order_id = id GROUP BY o.order_id, o.status, o.pending_action; END;
 CREATE FUNCTION ship.refused(statement text, VARIADIC ids text[] DEFAULT '{}') RETURNS text LANGUAGE sql
-    RETURN (SELECT regexp_replace(concat_ws(' | ', o.state, o.message, CASE WHEN o.state <> 'OM005' THEN concat_ws(' | ', o.detail, o.hint) END), '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID', 'g')
-        FROM test.outcome(format(statement, VARIADIC ids)) o);
+    RETURN (SELECT regexp_replace(regexp_replace(concat_ws(' | ', o.state, o.message, o.detail, o.hint), '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID', 'g'), '(Saga|task) [0-9]+', '\1 N', 'g') FROM test.outcome(format(statement, VARIADIC ids)) o);
 CREATE FUNCTION ship.stock() RETURNS text LANGUAGE sql RETURN (SELECT string_agg(on_hand || '/' || reserved, ' ' ORDER BY sku) FROM oms.stock WHERE sku LIKE 'SHIP-%');
 
 -- All at once, by hand.

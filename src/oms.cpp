@@ -1,5 +1,6 @@
 // The module's door: what happens when the server loads the library. Nothing else belongs here.
 #include "api/fulfilment.hpp"
+#include "commands/commands.hpp"
 #include "idempotency/idempotency.hpp"
 #include "log/log.hpp"
 #include "orders/orders.hpp"
@@ -34,6 +35,7 @@ void _PG_init(void) {
     pg::watch(log::stream_table());
     pg::watch(log::life_table());
     pg::watch(idempotency::table());
+    pg::watch(commands::table());
     pg::watch(stock::table());
     pg::watch(stock::reservation_table());
     pg::watch(payments::table());

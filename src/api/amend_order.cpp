@@ -1,6 +1,7 @@
 // oms.amend_order: other items, as long as nothing is shipped; once money is involved, for the same total.
 #include "api/goods.hpp"
 #include "api/request.hpp"
+#include "payments/payments.hpp"
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
 
@@ -21,6 +22,20 @@ bool may_change_items(std::string_view status) {
 bool is_paid(const orders::Order& order) {
     return order.paid_minor > 0 || order.status == core::order_status::paid ||
            order.status == core::order_status::confirmed;
+}
+
+// What is only authorized is another matter: no more is captured of it than the order owes by then.
+void require_covers_what_was_taken(const orders::Order& order, std::int64_t total_minor) {
+    if (total_minor >= order.total_minor) return;
+    const std::int64_t taken = payments::taken_of(order.id);
+    if (total_minor >= taken) return;
+    pg::raise(
+        pg::Error::invalid_argument,
+        {.message = pg::format("the total of order %s cannot be less than its payments have captured",
+                               orders::id_text(order.id).data()),
+         .detail = pg::format("They have captured " INT64_FORMAT ", the total of the new items is " INT64_FORMAT ".",
+                              taken, total_minor),
+         .hint = "Refund the difference with oms.refund_payment first."});
 }
 
 void write_items_changed(pg::JsonObject& json, const orders::Order& before, const orders::Order& after) {
@@ -52,6 +67,7 @@ OMS_FUNCTION(oms_amend_order) {
                                           order.total_minor, list.total_minor),
                      .hint = "Refund the difference, or cancel the order and create another."});
             }
+            require_covers_what_was_taken(order, list.total_minor);
             orders::replace_items(order, list.items);
             change.next.total_minor = list.total_minor;
             change.say({.type = "order.amended", .reason = why, .details = write_items_changed, .items = given});

@@ -4,6 +4,7 @@
 #include "api/goods.hpp"
 #include "api/request.hpp"
 #include "audit/audit.hpp"
+#include "commands/commands.hpp"
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
 
@@ -67,6 +68,7 @@ OMS_FUNCTION(oms_force_order) {
                             Jsonb* before = picture(order);
                             change.next.status = to;
                             change.next.pending_action = {};
+                            if (!order.pending_action.empty()) commands::order_is_free(id);
                             change.say({.type = "order.forced", .reason = why, .actor = who});
                             goods_obey(order, change, why);
                             orders::Order after = change.next;

@@ -51,7 +51,8 @@ void raise_busy(const orders::Order& order, std::string_view verb) {
               {.message = cannot(order.id, verb),
                .detail = detail,
                .hint = parked ? "An operator has to resume the saga, by oms.resume_saga; oms.stuck says why it stopped."
-                              : "Wait until pending_action is empty, then decide again."});
+                              : "Wait until pending_action is empty, then decide again. Commands on an order can be "
+                                "queued with oms.queue_command."});
 }
 
 void raise_busy(const core::OrderId& id, std::string_view verb, const saga::State& saga, const char* hint) {

@@ -38,7 +38,8 @@ constinit pg::Plan select_in_force{
     "SELECT policy ->> 'queue', policy ->> 'provider' FROM (SELECT coalesce((SELECT data -> 'policy' FROM oms.saga "
     "WHERE key = $1 AND definition = $2 ORDER BY saga_id DESC LIMIT 1), (SELECT policy FROM oms.fulfilment_policy))) "
     "AS in_force (policy)",
-    {TEXTOID, TEXTOID}};
+    {TEXTOID, TEXTOID},
+    pg::Planned::by_index};
 
 constexpr std::array checks{std::string_view{"credit"}, std::string_view{"fraud"}, std::string_view{"shipping_cost"}};
 

@@ -6,8 +6,10 @@
 #include "api/fulfilment_context.hpp"
 #include "api/goods.hpp"
 #include "api/request.hpp"
+#include "api/settle_payment.hpp"
 #include "api/shipping.hpp"
 #include "api/transition.hpp"
+#include "commands/commands.hpp"
 #include "payments/payments.hpp"
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
@@ -94,6 +96,7 @@ OMS_FUNCTION(oms_fulfilment_cancel) {
         change.next.pending_action = {};
         take_transition(order, change, decision, context.failure);
     });
+    commands::order_is_free(context.order.id);
     pg::end_of_command();
     return call.null();
 }
@@ -144,7 +147,8 @@ OMS_FUNCTION(oms_fulfilment_capture) {
     for (const payments::Payment& payment : payments::of_order(context.order.id)) {
         if (payment.busy()) return say("$later", "the payment is busy");
         if (payment.status == "authorized" || payment.status == "capture_failed") {
-            return began(payments::capture(payment.id, std::nullopt, 0, work_of(context)).task);
+            const std::int64_t owed = owed_to(payment.id, context.order);
+            if (owed > 0) return began(payments::capture(payment.id, std::nullopt, owed, 0, work_of(context)).task);
         }
         captured |= payment.status == "captured";
     }
@@ -203,7 +207,10 @@ OMS_FUNCTION(oms_fulfilment_confirm) {
 OMS_FUNCTION(oms_fulfilment_close) {
     pg::Call call{fcinfo};
     Context context = context_of(call);
-    if (!context.order.pending_action.empty()) set_pending(context.order.id, {});
+    if (!context.order.pending_action.empty()) {
+        set_pending(context.order.id, {});
+        commands::order_is_free(context.order.id);
+    }
     pg::end_of_command();
     return call.null();
 }

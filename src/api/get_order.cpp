@@ -29,6 +29,10 @@ constinit pg::Plan select_order{
     "r.reserved_at, 'expires_at', r.expires_at, 'closed_at', r.closed_at, 'returned_at', r.returned_at) ORDER BY "
     "r.reservation_id)"
     " FROM oms.reservation r WHERE r.order_id = o.order_id AND r.created_at = o.created_at), '[]'),"
+    " 'queued', coalesce((SELECT jsonb_agg(jsonb_build_object('command_id', c.command_id, 'command', c.command, "
+    "'arguments', c.arguments, 'asked_at', c.asked_at, 'give_up_at', c.give_up_at, 'attempts', c.attempts, 'error', "
+    "c.error) ORDER BY c.command_id)"
+    " FROM oms.queued_command c WHERE c.order_id = o.order_id AND c.status = 'waiting'), '[]'),"
     " 'shipments', coalesce((SELECT jsonb_agg(to_jsonb(s) - '{order_id, created_at, last_seq, first_event_id, "
     "last_event_id}'::text[]"
     " || jsonb_build_object('items', (SELECT jsonb_agg(jsonb_build_object('line_no', i.line_no, 'sku', i.sku, 'qty', "
@@ -41,7 +45,8 @@ constinit pg::Plan select_order{
     " 'actor', e.headers -> 'actor', 'payload', e.payload) ORDER BY e.seq) " OMS_EVENTS_OF_ORDER
     "))"
     " FROM oms.orders o WHERE o.order_id = $1 AND o.created_at = $2",
-    {UUIDOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 constinit pg::Plan select_timeline{
     "SELECT e.seq, e.type, e.payload ->> 'prev_status', e.payload ->> 'status', e.payload ->> 'reason', e.headers ->> "
@@ -50,7 +55,8 @@ constinit pg::Plan select_timeline{
     " FROM oms.orders o CROSS JOIN LATERAL (SELECT * " OMS_EVENTS_OF_ORDER
     ") e"
     " WHERE o.order_id = $1 AND o.created_at = $2 ORDER BY e.seq",
-    {UUIDOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 #undef OMS_EVENTS_OF_ORDER
 

@@ -30,7 +30,8 @@ constinit pg::Plan select_payment{
     "WHERE e.id BETWEEN p.first_event_id AND p.last_event_id AND e.aggregate_id = p.payment_id::text AND "
     "e.aggregate_type = 'payment'))"
     " FROM oms.payment p WHERE p.payment_id = $1 AND p.created_at = $2",
-    {UUIDOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 constexpr std::array known{
     FilterMember{"order_id", FilterKind::uuid, " AND order_id = %d"},

@@ -22,7 +22,8 @@ constinit pg::Plan select_shipment{
     "WHERE e.id BETWEEN s.first_event_id AND s.last_event_id AND e.aggregate_id = s.shipment_id::text AND "
     "e.aggregate_type = 'shipment' AND e.seq BETWEEN 1 AND s.last_seq))"
     " FROM oms.shipment s WHERE s.shipment_id = $1 AND s.created_at = $2",
-    {UUIDOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 constexpr std::array known{
     FilterMember{"order_id", FilterKind::uuid, " AND order_id = %d"},

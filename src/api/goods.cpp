@@ -4,7 +4,6 @@
 #include "payments/payments.hpp"
 #include "pg/json.hpp"
 #include "pg/memory.hpp"
-#include "pg/plan.hpp"
 #include "pg/raise.hpp"
 
 #include "pg/poison.hpp"
@@ -12,10 +11,6 @@
 namespace oms::api {
 
 namespace {
-
-constinit pg::Plan select_items{
-    "SELECT sku, qty FROM oms.order_item WHERE order_id = $1 AND created_at = $2 ORDER BY line_no",
-    {UUIDOID, TIMESTAMPTZOID}};
 
 // [{"sku", "qty"}, ...] for an event.
 template <class Lines, class Describe>
@@ -65,12 +60,9 @@ void require_money_back(const orders::Order& order) {
 }  // namespace
 
 std::span<const stock::Line> goods_of(const orders::Order& order) {
-    pg::Result rows =
-        select_items.run(pg::Access::writes, {{pg::uuid_datum(order.id)}, {TimestampTzGetDatum(order.created_at)}});
-    std::span<stock::Line> lines = pg::allocate<stock::Line>(rows.rows.size());
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-        lines[i] = {pg::text_view(rows.value(i, 0)), DatumGetInt64(rows.value(i, 1))};
-    }
+    std::span<const orders::Item> items = orders::items_of(order);
+    std::span<stock::Line> lines = pg::allocate<stock::Line>(items.size());
+    for (std::size_t i = 0; i < lines.size(); ++i) lines[i] = {items[i].sku, items[i].qty};
     return lines;
 }
 
@@ -132,9 +124,16 @@ void goods_follow(const orders::Order& order, orders::Change& change, std::strin
     if (core::is_final(to)) release_goods(order, change, reason, of_order);
 }
 
-void expire_reservation(const Jsonb* timer_data) {
+std::optional<core::OrderId> order_of_reservation(const Jsonb* timer_data) {
     core::OrderId id;
-    if (!core::parse_uuid(pg::text_member(const_cast<JsonbContainer*>(&timer_data->root), "order_id"), id)) return;
+    auto* data = const_cast<JsonbContainer*>(&timer_data->root);
+    return core::parse_uuid(pg::text_member(data, "order_id"), id) ? std::optional{id} : std::nullopt;
+}
+
+void expire_reservation(const Jsonb* timer_data) {
+    const std::optional<core::OrderId> named = order_of_reservation(timer_data);
+    if (!named) return;
+    const core::OrderId id = *named;
     orders::Order found = orders::lock(id);
     bool spoken_for = found.paid_minor > found.refunded_minor || !found.pending_action.empty();
     if (spoken_for || payments::sums_of(id).held_minor > 0 || stock::held(id).empty()) return;

@@ -42,5 +42,6 @@ void goods_follow(const orders::Order& order, orders::Change& change, std::strin
 // The timer reservation_expiry: gives the goods of an order back that was not paid in time, and cancels the order. An order with money in
 // flight, or one that another operation has, keeps them.
 void expire_reservation(const Jsonb* timer_data);
+std::optional<core::OrderId> order_of_reservation(const Jsonb* timer_data);
 
 }  // namespace oms::api

@@ -21,7 +21,8 @@ constexpr std::array known{
 };
 
 constinit pg::Plan one_task{"SELECT to_jsonb(t) - 'position' - 'lease_owner' FROM oms.task t WHERE task_id = $1",
-                            {INT8OID}};
+                            {INT8OID},
+                            pg::Planned::by_index};
 
 }  // namespace
 

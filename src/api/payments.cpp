@@ -53,7 +53,7 @@ std::int64_t due_after(std::optional<std::int64_t> delay_us) {
 }
 
 // Locks the payment's order, and says how its operations are carried out.
-payments::Work work_for(const core::PaymentId& id) { return payment_policy(lock_order_of(id)).work; }
+payments::Work work_for(const core::PaymentId& id) { return payment_policy(lock_order_of(id).id).work; }
 
 core::PaymentId required_payment(const pg::Call& call, int position) {
     return {call.required_uuid(position, "payment_id")};
@@ -92,7 +92,9 @@ OMS_FUNCTION(oms_capture_payment) {
     RequestFingerprint request{"capture_payment"};
     request.add(id.value).add(amount).add(after);
     return run_command(call, idempotency_key, "capture_payment", request, payments::decode, [&] {
-        return state_of(payments::capture(id, amount, due_at, work_for(id), call.integer(expected_version)));
+        const orders::Order order = lock_order_of(id);
+        return state_of(payments::capture(id, amount, owed_to(id, order), due_at, payment_policy(order.id).work,
+                                          call.integer(expected_version)));
     });
 }
 

@@ -37,12 +37,15 @@ constinit pg::Plan lock_purgeable{
     "('pending', 'indeterminate'))))) ORDER BY s.saga_id LIMIT $4 FOR UPDATE OF s SKIP LOCKED",
     {INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID}};
 
-constinit pg::Plan delete_timers{"DELETE FROM oms.timer WHERE kind = 6 AND subject_id = ANY ($1)", {INT8ARRAYOID}};
-constinit pg::Plan delete_signals{"DELETE FROM oms.saga_signal WHERE saga_id = ANY ($1)", {INT8ARRAYOID}};
+constinit pg::Plan delete_timers{
+    "DELETE FROM oms.timer WHERE kind = 6 AND subject_id = ANY ($1)", {INT8ARRAYOID}, pg::Planned::by_index};
+constinit pg::Plan delete_signals{
+    "DELETE FROM oms.saga_signal WHERE saga_id = ANY ($1)", {INT8ARRAYOID}, pg::Planned::by_index};
 constinit pg::Plan delete_steps{
     "DELETE FROM oms.saga_step t USING unnest($1) s(id) WHERE t.step_id BETWEEN s.id << 14 AND (s.id << 14) + 16383",
-    {INT8ARRAYOID}};
-constinit pg::Plan delete_sagas{"DELETE FROM oms.saga WHERE saga_id = ANY ($1)", {INT8ARRAYOID}};
+    {INT8ARRAYOID},
+    pg::Planned::by_index};
+constinit pg::Plan delete_sagas{"DELETE FROM oms.saga WHERE saga_id = ANY ($1)", {INT8ARRAYOID}, pg::Planned::by_index};
 
 std::int64_t ended_until(const pg::Call& call) {
     std::optional<std::int64_t> age = call.interval_us(older_than);

@@ -20,14 +20,16 @@ constinit pg::Plan select_status{
     " WHERE t.step_id BETWEEN s.saga_id << 14 AND (s.saga_id << 14) + 16383),"
     "'signals', (SELECT coalesce(jsonb_agg(to_jsonb(g) - '{saga_id}'::text[] ORDER BY g.signal_id), '[]')"
     " FROM oms.saga_signal g WHERE g.saga_id = s.saga_id)) FROM oms.saga s WHERE s.saga_id = $1",
-    {INT8OID}};
+    {INT8OID},
+    pg::Planned::by_index};
 
 constinit pg::Plan select_history{
     "SELECT e.seq, e.type, e.payload ->> 'step', (e.payload ->> 'attempt')::int,"
     " coalesce(e.payload ->> 'error', e.payload ->> 'reason'), e.occurred_at, e.payload, e.id"
     " FROM oms.saga s JOIN oms.event e ON e.id BETWEEN s.first_event_id AND s.last_event_id"
     " AND e.aggregate_id = s.saga_id::text AND e.aggregate_type = 'saga' WHERE s.saga_id = $1 ORDER BY e.seq",
-    {INT8OID}};
+    {INT8OID},
+    pg::Planned::by_index};
 
 pg::Result query_saga(pg::Plan& plan, const pg::Call& call) {
     std::int64_t id = call.bigint(0).value_or(0);

@@ -78,10 +78,13 @@ void tell_saga(const payments::Settled& settled) {
     json.text("status", settled.payment.status);
     json.number("amount_minor", settled.amount_minor);
     json.text_or_null("reason", settled.reason);
+    // It becomes the reason of the saga, and of its order.
+    const bool unexplained = !settled.succeeded && settled.reason.empty();
+    const std::string_view error = unexplained ? "refused without a reason" : settled.reason;
     saga::step_closed({.step_id = settled.step_id,
                        .outcome = settled.succeeded ? saga::Outcome::succeeded : saga::Outcome::failed,
                        .result = json.finish(),
-                       .error = settled.reason});
+                       .error = error});
 }
 
 payments::Outcome outcome_of(const tasks::Closed& closed) {
@@ -105,7 +108,8 @@ constinit pg::Plan select_indeterminate{
     "SELECT operation_id FROM oms.payment_operation WHERE payment_id = $1 AND created_at = $2 AND status = "
     "'indeterminate' "
     "AND ($3 IS NULL OR operation_id = $3)",
-    {UUIDOID, TIMESTAMPTZOID, UUIDOID}};
+    {UUIDOID, TIMESTAMPTZOID, UUIDOID},
+    pg::Planned::by_index};
 
 // The operations of a payment that are indeterminate, or the one that is meant.
 pg::Result indeterminate(const core::PaymentId& id, const std::optional<core::OrderId>& operation) {
@@ -134,11 +138,14 @@ core::OperationId only_one(const pg::Result& rows) {
 
 }  // namespace
 
-core::OrderId lock_order_of(const core::PaymentId& id) {
+orders::Order lock_order_of(const core::PaymentId& id) {
     std::optional<core::OrderId> order = payments::order_of(id);
     if (!order) payments::raise_payment_not_found(id);
-    orders::lock(*order);
-    return *order;
+    return orders::lock(*order);
+}
+
+std::int64_t owed_to(const core::PaymentId& payment, const orders::Order& order) {
+    return order.total_minor - payments::taken_of(order.id, payment);
 }
 
 std::optional<core::OrderId> order_of_payment(std::string_view provider_key) {
@@ -166,14 +173,25 @@ void payment_task_closed(const tasks::Closed& closed) {
     settle_payment(*operation, outcome_of(closed), closed.result, closed.error);
 }
 
+namespace {
+
+core::PaymentId payment_named(JsonbContainer* timer_data) {
+    core::PaymentId id{};
+    core::parse_uuid(pg::text_member(timer_data, "payment_id"), id.value);
+    return id;
+}
+
+}  // namespace
+
+std::optional<core::OrderId> order_of_capture(const Jsonb* timer_data) {
+    return payments::order_of(payment_named(const_cast<JsonbContainer*>(&timer_data->root)));
+}
+
 void capture_due(const Jsonb* timer_data) {
     auto* data = const_cast<JsonbContainer*>(&timer_data->root);
-    core::PaymentId id;
-    if (!core::parse_uuid(pg::text_member(data, "payment_id"), id.value)) return;
+    const core::PaymentId id = payment_named(data);
     std::optional<core::OrderId> order = payments::order_of(id);
-    if (!order) return;
-    orders::lock(*order);
-    payments::capture_due(id, data);
+    if (order) payments::capture_due(id, owed_to(id, orders::lock(*order)), data);
 }
 
 OMS_FUNCTION(oms_reconcile_payment) {

@@ -21,7 +21,8 @@ namespace status = shipments::status;
 
 constinit pg::Plan select_lines{
     "SELECT line_no, sku, qty FROM oms.order_item WHERE order_id = $1 AND created_at = $2 ORDER BY line_no",
-    {UUIDOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 bool carries(const Shipment& shipment) { return shipment.carries(); }
 bool is_out(const Shipment& shipment) { return shipment.is_out(); }

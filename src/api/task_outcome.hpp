@@ -13,6 +13,8 @@ namespace oms::api {
 void lock_behind(const tasks::Purpose& purpose);
 // The same for several tasks, in the order of their numbers: two that do so cannot wait for each other, whatever the tasks' sagas move.
 void lock_behind(std::span<const tasks::Purpose> purposes);
+// The same for timers that are due, and their tasks as well. The goods of a saga that goes back are not known by then, and locked when they move.
+void lock_behind(std::span<const timers::Due> due);
 
 // Carries the news on to the step that waits for it.
 void task_closed(const tasks::Closed& closed);

@@ -33,13 +33,17 @@ void take_transition(const orders::Order& order, orders::Change& change, const c
     change.next.status = decision.taken->to;
     change.next.paid_minor = decision.paid_minor;
     change.next.refunded_minor = decision.refunded_minor;
-    for (unsigned i = 0; i < decision.event_count; ++i) {
-        change.say({.type = decision.events[i],
+    auto say = [&](std::string_view event) {
+        change.say({.type = event,
                     .reason = reason,
-                    .details = details_of(decision.events[i], decision.taken->effect),
+                    .details = details_of(event, decision.taken->effect),
                     .payload = payload});
-    }
+    };
+    // First the money, then the goods, then the order's end.
+    unsigned said = 0;
+    if (decision.event_count > 0 && decision.events[0] == core::order_event::refunded) say(decision.events[said++]);
     goods_follow(order, change, reason);
+    while (said < decision.event_count) say(decision.events[said++]);
 }
 
 }  // namespace oms::api

@@ -22,16 +22,19 @@ constinit pg::Plan insert_letter{
     "excluded.attempts, "
     "updated_at = excluded.updated_at WHERE d.status = 'parked' AND excluded.status = 'failed' RETURNING "
     "dead_letter_id",
-    {TEXTOID, INT8OID, TEXTOID, INT4OID, TEXTOID, TIMESTAMPTZOID}};
+    {TEXTOID, INT8OID, TEXTOID, INT4OID, TEXTOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 constinit pg::Plan select_letter{"SELECT dead_letter_id FROM oms.dead_letter WHERE reader = $1 AND event_id = $2",
-                                 {TEXTOID, INT8OID}};
+                                 {TEXTOID, INT8OID},
+                                 pg::Planned::by_index};
 // The lock keeps whoever holds the key from letting go between this look and the end of this transaction: nothing would ever wake what is parked
 // then.
 constinit pg::Plan lock_holder{
     "SELECT FROM oms.dead_letter d, oms.event e WHERE e.id = $2 AND d.reader = $1 AND d.topic = e.topic AND d.key = "
     "e.key AND d.event_id <> e.id "
     "AND d.status IN ('failed', 'replaying', 'parked') LIMIT 1 FOR SHARE OF d",
-    {TEXTOID, INT8OID}};
+    {TEXTOID, INT8OID},
+    pg::Planned::by_index};
 
 Id store(const Rejection& rejection, std::string_view status) {
     pg::Parameter reader{pg::text_datum(rejection.reader)};

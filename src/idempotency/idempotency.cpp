@@ -89,7 +89,7 @@ void unlock_key(const Ticket& ticket) {
 pg::Probe look_up(Ticket& ticket) {
     std::int64_t expired_until = pg::now_us() - std::int64_t{pg::settings::idempotency_ttl_s} * USECS_PER_SEC;
     auto hash = static_cast<std::int64_t>(ticket.key_hash);
-    if (!keys.may_contain(Field::key_hash, hash, expired_until)) return pg::Probe::nothing;
+    if (!keys.may_contain(Field::key_hash, Int64GetDatum(hash), expired_until)) return pg::Probe::nothing;
     bool same_request = false;
     std::string_view first_operation;
     pg::Probe found = keys.probe(Field::key_hash, Int64GetDatum(hash), expired_until, [&](const pg::FoundRow& row) {
@@ -154,6 +154,16 @@ void finish(const Ticket& ticket, std::string_view given_answer) {
     keys.insert(row_of(ticket, given_answer));
     unlock_key(ticket);
 }
+
+Ticket hold(std::optional<std::string_view> given_key) {
+    pg::refuse_on_standby();
+    Ticket ticket{require_key(given_key), {}, {}, 0, false, {}};
+    ticket.key_hash = core::key_hash(ticket.key);
+    lock_key(ticket);
+    return ticket;
+}
+
+void let_go(const Ticket& ticket) { unlock_key(ticket); }
 
 pg::Table& table() { return keys; }
 

@@ -40,6 +40,11 @@ void finish(const Ticket& ticket, std::string_view answer);
 // The same for several tickets; answers[i] belongs to tickets[i].
 void finish(std::span<const Ticket> tickets, std::span<const std::string_view> answers);
 
+// Keeps twins away from a key, as begin() does, for somebody who looks further than this room does before a command runs under it. Raises what begin()
+// raises for a key that cannot be used, and idempotency_in_progress.
+Ticket hold(std::optional<std::string_view> key);
+void let_go(const Ticket& ticket);
+
 // The table that the room writes, for the session's list of watched tables.
 pg::Table& table();
 

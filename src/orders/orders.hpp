@@ -101,6 +101,9 @@ Order change(const core::OrderId& id, std::optional<std::int32_t> expected_versi
 // Locks the order's row and does nothing else: what hangs on the order is changed under it. Raises not_found.
 Order lock(const core::OrderId& id);
 
+// The items of an order, in their order. The views live in the current memory context.
+std::span<const Item> items_of(const Order& order);
+
 // Replaces the items of an order that the caller has locked.
 void replace_items(const Order& order, std::span<const Item> items);
 

@@ -7,6 +7,7 @@
 #include "pg/random.hpp"
 #include "pg/raise.hpp"
 #include "pg/settings.hpp"
+#include "pg/table_walk.hpp"
 
 #include "pg/poison.hpp"
 
@@ -159,10 +160,13 @@ void item_rows(const Order& order, std::span<const Item> items, std::span<pg::Ro
     }
 }
 
+constexpr std::array item_lines{static_cast<int>(item_field::order_id), static_cast<int>(item_field::line_no)};
+
 constinit pg::Plan delete_items{
     "DELETE FROM oms.order_item WHERE order_id OPERATOR(pg_catalog.=) $1 "
     "AND created_at OPERATOR(pg_catalog.=) $2",
-    {UUIDOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 // A new order as it will stand in the table: born now, pending, with its first event's id drawn.
 Order born(const NewOrder& created, std::int64_t now) {
@@ -268,6 +272,19 @@ Order lock(const core::OrderId& id) {
     bool found = order_table.with_row(key, pg::RowLock::for_update, [&](pg::Row& row) { order = detached(read(row)); });
     if (!found) raise_order_not_found(id);
     return order;
+}
+
+std::span<const Item> items_of(const Order& order) {
+    pg::Array<Item> found;
+    const std::array equal{pg::uuid_datum(order.id)};
+    pg::walk_now(items_table, {.columns = item_lines, .equal = equal, .routing = order.created_at}, [&](pg::Row& row) {
+        found.push({.sku = pg::copied(pg::text_view(row.value(item_field::sku))),
+                    .qty = DatumGetInt64(row.value(item_field::qty)),
+                    .price_minor = DatumGetInt64(row.value(item_field::price_minor)),
+                    .details = row.is_null(item_field::details) ? nullptr
+                                                                : DatumGetJsonbPCopy(row.value(item_field::details))});
+    });
+    return found.span();
 }
 
 void replace_items(const Order& order, std::span<const Item> items) {

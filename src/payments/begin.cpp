@@ -1,4 +1,6 @@
 // Beginning operations: what the machine allows, the amounts, the row, the event, the task.
+#include <algorithm>
+
 #include "core/money.hpp"
 #include "core/other_machines.hpp"
 #include "payments/rows.hpp"
@@ -67,14 +69,22 @@ bool may_capture(const Payment& payment) {
                                             .hint = "Leave it out, or pass NULL, for all that there is."});
 }
 
-std::int64_t capture_amount(const Payment& payment, std::optional<std::int64_t> amount) {
-    std::int64_t wanted = amount.value_or(payment.authorized_minor);
-    if (wanted <= 0) raise_not_positive(wanted);
-    if (wanted <= payment.authorized_minor) return wanted;
+std::int64_t capture_amount(const Payment& payment, std::optional<std::int64_t> amount, std::int64_t owed) {
+    if (amount && *amount <= 0) raise_not_positive(*amount);
+    const std::int64_t most = std::min(payment.authorized_minor, owed);
+    const char* found = pg::format("Authorized is " INT64_FORMAT ", and its order owes " INT64_FORMAT ".",
+                                   payment.authorized_minor, std::max<std::int64_t>(owed, 0));
+    if (most <= 0) {
+        pg::raise(pg::Error::illegal_transition,
+                  {.message = pg::format("nothing of payment %s can be captured", name_of(payment)),
+                   .detail = found,
+                   .hint = "Void it; what the order owes was taken from elsewhere."});
+    }
+    if (amount.value_or(most) <= most) return amount.value_or(most);
     pg::raise(pg::Error::invalid_argument,
-              {.message = pg::format("cannot capture " INT64_FORMAT " of payment %s", wanted, name_of(payment)),
-               .detail = pg::format("Authorized is " INT64_FORMAT ".", payment.authorized_minor),
-               .hint = pg::format("Ask for at most " INT64_FORMAT ".", payment.authorized_minor)});
+              {.message = pg::format("cannot capture " INT64_FORMAT " of payment %s", *amount, name_of(payment)),
+               .detail = found,
+               .hint = pg::format("Ask for at most " INT64_FORMAT ".", most)});
 }
 
 std::int64_t refund_amount(const Payment& payment, std::optional<std::int64_t> amount) {
@@ -141,13 +151,24 @@ Begun authorize(const NewPayment& created, const Work& work) {
     return begin(payment, kind::authorize, id, created.amount_minor, work);
 }
 
-Begun capture(const core::PaymentId& id, std::optional<std::int64_t> amount, std::int64_t due_at, const Work& work,
-              std::optional<std::int32_t> expected_version) {
+std::int64_t taken_of(const core::OrderId& order, const core::PaymentId& without) {
+    std::int64_t taken = 0;
+    for (const Payment& payment : of_order(order)) {
+        if (payment.id == without) continue;
+        taken += payment.status == status::capture_pending
+                     ? find_operation(payment.busy_with, pg::RowLock::none)->amount_minor
+                     : payment.captured_minor - payment.refunded_minor;
+    }
+    return taken;
+}
+
+Begun capture(const core::PaymentId& id, std::optional<std::int64_t> amount, std::int64_t owed, std::int64_t due_at,
+              const Work& work, std::optional<std::int32_t> expected_version) {
     core::OperationId operation = new_operation_id(id.value);
     std::int64_t wanted = 0;
     Payment payment = change(id, expected_version, [&](const Payment& before, Change& change) {
         require(before, "captured", may_capture(before));
-        wanted = capture_amount(before, amount);
+        wanted = capture_amount(before, amount, owed);
         if (due_at == 0) {
             request_capture(change, wanted, operation);
         } else {
@@ -159,15 +180,18 @@ Begun capture(const core::PaymentId& id, std::optional<std::int64_t> amount, std
     return {payment, {}, {}};
 }
 
-std::optional<Begun> capture_due(const core::PaymentId& id, JsonbContainer* timer_data) {
+std::optional<Begun> capture_due(const core::PaymentId& id, std::int64_t owed, JsonbContainer* timer_data) {
     core::OperationId operation = new_operation_id(id.value);
     std::int64_t wanted = 0;
     Payment payment = change(id, std::nullopt, [&](const Payment& before, Change& change) {
         if (before.capture_due_at == 0 || before.busy() || !may_capture(before)) return;
-        wanted = before.capture_due_minor;
-        request_capture(change, wanted, operation);
+        wanted = std::min(before.capture_due_minor, owed);
+        if (wanted > 0) return request_capture(change, wanted, operation);
+        forget_delay(change);
+        change.event = "payment.capture_dropped";
+        change.reason = "the order owes nothing more";
     });
-    if (wanted == 0) return std::nullopt;
+    if (wanted <= 0) return std::nullopt;
     return begin(payment, kind::capture, operation, wanted,
                  {.queue = pg::text_member(timer_data, "queue"), .step_id = pg::number_member(timer_data, "step_id")});
 }

@@ -57,9 +57,9 @@ constexpr pg::TableDefinition definition{
     .name = "payment_operation", .columns = columns, .key = key_columns, .routing_column = field::created_at};
 constinit pg::Table operations{definition};
 
-// A customer waits for an authorization and a capture; what gives money back goes on until it is back.
-constexpr core::RetryPolicy patient{
-    .attempts_max = 1000, .base_ms = 100, .factor = 2, .cap_ms = 300'000, .jitter = 0.2};
+// A customer waits for an authorization and a capture. What gives money back, and the question what became of it, goes on for a day; then it is for
+// a person (oms.stuck).
+constexpr core::RetryPolicy patient{.attempts_max = 300, .base_ms = 100, .factor = 2, .cap_ms = 300'000, .jitter = 0.2};
 constexpr core::RetryPolicy prompt{.attempts_max = 3, .base_ms = 100, .factor = 2, .cap_ms = 5'000, .jitter = 0.2};
 
 const core::RetryPolicy& policy_for(std::string_view operation_kind) {

@@ -90,17 +90,19 @@ struct Begun {
 // Each locks the payment, checks that the machine allows it, writes the operation, its event and its task. They raise not_found,
 // version_conflict, illegal_transition, operation_in_progress, payment_declined, payment_indeterminate, refund_exceeds_captured.
 Begun authorize(const NewPayment& payment, const Work& work);
-// `amount`: nothing = all that is authorized. A delayed capture has no task yet: it is due at `due_at` (timer capture_due, on the payment).
-Begun capture(const core::PaymentId& id, std::optional<std::int64_t> amount, std::int64_t due_at, const Work& work,
-              std::optional<std::int32_t> expected_version = std::nullopt);
+// What the order owes to the payment is as much as can be captured: `owed`. `amount`: nothing = all that is authorized, or what is owed if that is
+// less. A delayed capture has no task yet: it is due at `due_at` (timer capture_due, on the payment).
+Begun capture(const core::PaymentId& id, std::optional<std::int64_t> amount, std::int64_t owed, std::int64_t due_at,
+              const Work& work, std::optional<std::int32_t> expected_version = std::nullopt);
 Begun void_payment(const core::PaymentId& id, std::string_view reason, const Work& work,
                    std::optional<std::int32_t> expected_version = std::nullopt);
 // `amount`: nothing = the rest. Reserved now, and counted as refunded when the provider has done it.
 Begun refund(const core::PaymentId& id, std::optional<std::int64_t> amount, std::string_view reason, const Work& work,
              std::optional<std::int32_t> expected_version = std::nullopt);
 
-// Begins the capture of a payment whose timer is due; nothing when it was voided or captured meanwhile. `timer_data` is what the timer kept.
-std::optional<Begun> capture_due(const core::PaymentId& id, JsonbContainer* timer_data);
+// Begins the capture of a payment whose timer is due; nothing when it was voided or captured meanwhile, or when its order owes nothing any more.
+// `timer_data` is what the timer kept.
+std::optional<Begun> capture_due(const core::PaymentId& id, std::int64_t owed, JsonbContainer* timer_data);
 
 // Writes down that all that the payment holds is back with the customer, by other means than the provider's worker: an authorization is voided, what
 // was captured and is not being refunded is refunded. Nobody is asked for it. The payment is settled: nothing of it is under way or unknown.
@@ -151,6 +153,9 @@ struct Sums {
     std::int64_t refunded_minor = 0;  // done
 };
 Sums sums_of(const core::OrderId& order);
+
+// What was captured for the order and not refunded, or is being captured; without one payment, if one is named.
+std::int64_t taken_of(const core::OrderId& order, const core::PaymentId& without = {});
 
 // The payment as it is now; raises not_found.
 Payment current(const core::PaymentId& id);

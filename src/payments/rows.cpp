@@ -1,10 +1,13 @@
 // The payment's row, and the event that each of its versions appends.
 #include "payments/rows.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "core/other_machines.hpp"
-#include "pg/plan.hpp"
 #include "pg/raise.hpp"
 #include "pg/settings.hpp"
+#include "pg/table_walk.hpp"
 
 #include "pg/poison.hpp"
 
@@ -122,48 +125,6 @@ core::OrderId uuid_of(Datum value) {
     return id;
 }
 
-// A row of a query that selects every column in order.
-struct QueriedRow {
-    const pg::Result& rows;
-    std::size_t number;
-
-    Datum value(int column) const { return rows.value(number, column); }
-    bool is_null(int column) const { return rows.is_null(number, column); }
-};
-
-template <class Source>
-Payment read_from(const Source& row) {
-    auto text = [&](int column) {
-        return row.is_null(column) ? std::string_view{} : pg::copied(pg::text_view(row.value(column)));
-    };
-    auto number = [&](int column) { return DatumGetInt64(row.value(column)); };
-    auto time = [&](int column) { return row.is_null(column) ? 0 : DatumGetTimestampTz(row.value(column)); };
-    Payment payment{};
-    payment.id = {uuid_of(row.value(field::payment_id))};
-    payment.order_id = uuid_of(row.value(field::order_id));
-    payment.status = text(field::status);
-    payment.provider = text(field::provider);
-    payment.currency = text(field::currency);
-    payment.provider_ref = text(field::provider_ref);
-    payment.reason = text(field::reason);
-    if (!row.is_null(field::method)) payment.method = DatumGetJsonbPCopy(row.value(field::method));
-    payment.amount_minor = number(field::amount_minor);
-    payment.authorized_minor = number(field::authorized_minor);
-    payment.captured_minor = number(field::captured_minor);
-    payment.refunded_minor = number(field::refunded_minor);
-    payment.refund_pending_minor = number(field::refund_pending_minor);
-    payment.capture_due_at = time(field::capture_due_at);
-    payment.capture_due_minor = number(field::capture_due_minor);
-    payment.version = DatumGetInt32(row.value(field::version));
-    if (!row.is_null(field::operation_id)) payment.busy_with = {uuid_of(row.value(field::operation_id))};
-    payment.initiated_at = time(field::initiated_at);
-    payment.updated_at = time(field::updated_at);
-    payment.last_seq = number(field::last_seq);
-    payment.first_event_id = number(field::first_event_id);
-    payment.last_event_id = number(field::last_event_id);
-    return payment;
-}
-
 void append_event(const Payment& after, std::string_view prev_status, const Change& change) {
     std::string_view id = id_text(after.id.value);
     pg::JsonObject json;
@@ -192,14 +153,7 @@ void append_event(const Payment& after, std::string_view prev_status, const Chan
     log::append({&event, 1});
 }
 
-constinit pg::Plan select_of_order{
-    "SELECT payment_id, order_id, created_at, status, provider, provider_ref, method, currency, amount_minor, "
-    "authorized_minor, "
-    "captured_minor, refunded_minor, refund_pending_minor, capture_due_at, capture_due_minor, reason, operation_id, "
-    "version, "
-    "initiated_at, updated_at, last_seq, first_event_id, last_event_id "
-    "FROM oms.payment WHERE order_id = $1 AND created_at = $2 ORDER BY initiated_at, first_event_id",
-    {UUIDOID, TIMESTAMPTZOID}};
+constexpr std::array of_one_order{static_cast<int>(field::order_id)};
 
 // What has to go back before the goods do. A refund under way has not gone back yet, and what nobody knows may have been taken.
 std::int64_t held_by(const Payment& payment) {
@@ -237,7 +191,37 @@ void raise_version_conflict(const Payment& payment, std::int32_t expected) {
                .hint = "Read it again, decide again, and pass the new version."});
 }
 
-Payment read(const pg::Row& row) { return read_from(row); }
+Payment read(const pg::Row& row) {
+    auto text = [&](int column) {
+        return row.is_null(column) ? std::string_view{} : pg::copied(pg::text_view(row.value(column)));
+    };
+    auto number = [&](int column) { return DatumGetInt64(row.value(column)); };
+    auto time = [&](int column) { return row.is_null(column) ? 0 : DatumGetTimestampTz(row.value(column)); };
+    Payment payment{};
+    payment.id = {uuid_of(row.value(field::payment_id))};
+    payment.order_id = uuid_of(row.value(field::order_id));
+    payment.status = text(field::status);
+    payment.provider = text(field::provider);
+    payment.currency = text(field::currency);
+    payment.provider_ref = text(field::provider_ref);
+    payment.reason = text(field::reason);
+    if (!row.is_null(field::method)) payment.method = DatumGetJsonbPCopy(row.value(field::method));
+    payment.amount_minor = number(field::amount_minor);
+    payment.authorized_minor = number(field::authorized_minor);
+    payment.captured_minor = number(field::captured_minor);
+    payment.refunded_minor = number(field::refunded_minor);
+    payment.refund_pending_minor = number(field::refund_pending_minor);
+    payment.capture_due_at = time(field::capture_due_at);
+    payment.capture_due_minor = number(field::capture_due_minor);
+    payment.version = DatumGetInt32(row.value(field::version));
+    if (!row.is_null(field::operation_id)) payment.busy_with = {uuid_of(row.value(field::operation_id))};
+    payment.initiated_at = time(field::initiated_at);
+    payment.updated_at = time(field::updated_at);
+    payment.last_seq = number(field::last_seq);
+    payment.first_event_id = number(field::first_event_id);
+    payment.last_event_id = number(field::last_event_id);
+    return payment;
+}
 
 Payment write(pg::Row& row, const Payment& before, Change& change) {
     Payment& next = change.next;
@@ -307,12 +291,14 @@ Payment current(const core::PaymentId& id) {
 }
 
 std::span<const Payment> of_order(const core::OrderId& order) {
-    // A writing plan's snapshot is a new one: the caller's lock on the order is younger than that of the statement it runs in.
-    pg::Result rows =
-        select_of_order.run(pg::Access::writes, {{pg::uuid_datum(order)}, {TimestampTzGetDatum(birth_of(order))}});
-    std::span<Payment> list = pg::allocate<Payment>(rows.rows.size());
-    for (std::size_t i = 0; i < list.size(); ++i) list[i] = read_from(QueriedRow{rows, i});
-    return list;
+    pg::Array<Payment> found{2};
+    const std::array equal{pg::uuid_datum(order)};
+    pg::walk_now(payments, {.columns = of_one_order, .equal = equal, .routing = birth_of(order)},
+                 [&](pg::Row& row) { found.push(read(row)); });
+    std::ranges::sort(found.span(), {}, [](const Payment& payment) {
+        return std::pair{payment.initiated_at, payment.first_event_id};
+    });
+    return found.span();
 }
 
 Sums sums_of(const core::OrderId& order) {

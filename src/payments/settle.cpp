@@ -208,7 +208,8 @@ constinit pg::Plan select_unasked{
     "AND NOT EXISTS (SELECT FROM oms.payment_operation q WHERE q.payment_id = o.payment_id AND q.created_at = "
     "o.created_at "
     "AND q.reconciles = o.operation_id AND q.status = 'pending') ORDER BY o.requested_at, o.operation_id",
-    {UUIDOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 }  // namespace
 

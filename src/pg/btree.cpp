@@ -36,8 +36,8 @@ OffsetNumber first_not_below(Relation index, Page page, BTScanInsert key) {
 
 }  // namespace
 
-bool index_may_contain(Relation index, Relation table, std::int64_t value) {
-    Datum values[INDEX_MAX_KEYS] = {Int64GetDatum(value)};
+bool index_may_contain(Relation index, Relation table, Datum value) {
+    Datum values[INDEX_MAX_KEYS] = {value};
     bool nulls[INDEX_MAX_KEYS] = {};
     IndexTuple entry = index_form_tuple(RelationGetDescr(index), values, nulls);
     BTScanInsert key = _bt_mkscankey(index, entry);

@@ -64,7 +64,7 @@ inline constexpr std::array errors{
     ErrorEntry{Error::operation_in_progress, "OM005", "operation_in_progress", true,
                "Another operation has the order, payment or saga in its hands.",
                "Wait until it has ended (an order's pending_action, a payment's operation_id is empty), then decide "
-               "again."},
+               "again. Commands on an order can be queued with oms.queue_command."},
     ErrorEntry{Error::version_conflict, "OM006", "version_conflict", false,
                "expected_version is not the row's current version: somebody else changed it.",
                "Read the row again, decide again, and pass the new version."},

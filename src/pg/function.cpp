@@ -38,8 +38,10 @@ struct Callable {
     Oid result;
 };
 
+bool role_exists(Oid role) { return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)); }
+
 Callable find(Oid role, const FunctionName& function) {
-    if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role))) {
+    if (!role_exists(role)) {
         raise_uncallable(ERRCODE_UNDEFINED_OBJECT,
                          format("the role that registered function %s no longer exists", signature(function)));
     }
@@ -108,6 +110,11 @@ Jsonb* call_as(Oid role, const FunctionName& function, Jsonb* argument, Whose wh
     SetUserIdAndSecContext(caller, security_context);
     if (whose == Whose::users) AtEOXact_GUC(false, setting_level);
     return answer;
+}
+
+void require_role(Oid role) {
+    if (role_exists(role)) return;
+    raise_uncallable(ERRCODE_UNDEFINED_OBJECT, format("role %u, which asked for it, no longer exists", role));
 }
 
 Oid current_role() { return GetUserId(); }

@@ -29,6 +29,9 @@ enum class Whose : bool { users, extensions };
 // attempt().
 Jsonb* call_as(Oid role, const FunctionName& function, Jsonb* argument, Whose whose);
 
+// Raises undefined_object when there is no such role any more.
+void require_role(Oid role);
+
 Oid current_role();
 const char* role_name(Oid role);
 

@@ -1,21 +1,26 @@
 // SPI, in one place.
 #include "pg/plan.hpp"
 
-#include "pg/catalog.hpp"
 #include "pg/raise.hpp"
 
 namespace oms::pg {
 
-void OwnerScope::enter() {
-    GetUserIdAndSecContext(&user_, &security_context_);
-    Oid owner = extension_owner();
-    setting_level_ = NewGUCNestLevel();
-    (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-                            false);
-    SetUserIdAndSecContext(owner, security_context_ | SECURITY_LOCAL_USERID_CHANGE);
+namespace {
+
+void set_here(const char* setting, const char* value) {
+    (void)set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-void OwnerScope::leave() {
+}  // namespace
+
+void RoleScope::enter(Oid role) {
+    GetUserIdAndSecContext(&user_, &security_context_);
+    setting_level_ = NewGUCNestLevel();
+    set_here("search_path", "pg_catalog, pg_temp");
+    SetUserIdAndSecContext(role, security_context_ | SECURITY_LOCAL_USERID_CHANGE);
+}
+
+void RoleScope::leave() {
     SetUserIdAndSecContext(user_, security_context_);
     AtEOXact_GUC(false, setting_level_);
 }
@@ -68,6 +73,10 @@ void Plan::prepare() {
 }
 
 Result Plan::run(Access access, std::initializer_list<Parameter> parameters, long limit) {
+    return run_as(extension_owner(), access, parameters, limit);
+}
+
+Result Plan::run_as(Oid role, Access access, std::initializer_list<Parameter> parameters, long limit) {
     Assert(static_cast<int>(parameters.size()) == count_);
     Datum values[parameters_max];
     char nulls[parameters_max];
@@ -78,7 +87,11 @@ Result Plan::run(Access access, std::initializer_list<Parameter> parameters, lon
     }
     MemoryContext target = CurrentMemoryContext;
     Result result;
-    as_owner([&] {
+    as_role(role, [&] {
+        if (planned_ == Planned::by_index) {
+            set_here("enable_seqscan", "off");
+            set_here("jit", "off");  // whatever stays without an index would seem to be worth compiling
+        }
         with_spi([&] {
             if (prepared_ == nullptr) prepare();
             int code = SPI_execute_plan(prepared_, values, nulls, access == Access::reads, limit);

@@ -9,17 +9,18 @@
 #include <initializer_list>
 #include <span>
 
+#include "pg/catalog.hpp"
 #include "pg/jump.hpp"
 #include "pg/memory.hpp"
 #include "pg/postgres.hpp"
 
 namespace oms::pg {
 
-// Runs `fn` as the extension's owner and with search_path = pg_catalog, pg_temp. Both are undone by an abort if `fn` raises.
-// Applications hold no rights on tables; and a path of the caller's must not decide what an operator means.
-class OwnerScope {
+// Runs `fn` as a role and with search_path = pg_catalog, pg_temp. Both are undone by an abort if `fn` raises.
+// A path of the caller's must not decide what an operator means.
+class RoleScope {
   public:
-    void enter();
+    void enter(Oid role);
     void leave();
 
   private:
@@ -27,14 +28,20 @@ class OwnerScope {
     int security_context_;
     int setting_level_;
 };
-static_assert(JumpSafe<OwnerScope>);
+static_assert(JumpSafe<RoleScope>);
 
 template <class Fn>
-void as_owner(Fn&& fn) {
-    OwnerScope scope;
-    scope.enter();
+void as_role(Oid role, Fn&& fn) {
+    RoleScope scope;
+    scope.enter(role);
     fn();
     scope.leave();
+}
+
+// As the extension's owner: applications hold no rights on tables.
+template <class Fn>
+void as_owner(Fn&& fn) {
+    as_role(extension_owner(), fn);
 }
 
 // What a statement returned: rows copied into the context that was current when it ran.
@@ -55,15 +62,23 @@ struct Parameter {
 
 enum class Access : bool { reads, writes };
 
+// A session may plan while its tables are empty, and keeps the plan: what looks up a handful of rows by a key says so, and is not planned to read
+// a table from end to end, however small it looks.
+enum class Planned : bool { freely, by_index };
+
 class Plan {
   public:
     // `types` names the parameters' types; `text` has every name schema-qualified.
-    constexpr Plan(const char* statement, std::initializer_list<Oid> types) : text_(statement) {
+    constexpr Plan(const char* statement, std::initializer_list<Oid> types, Planned planned = Planned::freely)
+        : text_(statement), planned_(planned) {
         for (Oid type : types) types_[count_++] = type;
     }
 
     // Runs the plan. A reading plan uses the caller's snapshot, so that a STABLE function is stable; a writing one takes a new one.
     Result run(Access access, std::initializer_list<Parameter> parameters, long limit = 0);
+
+    // The same with the rights of `role`: for calling a function in the name of whoever asked for it.
+    Result run_as(Oid role, Access access, std::initializer_list<Parameter> parameters, long limit = 0);
 
   private:
     static constexpr int parameters_max = 16;
@@ -73,6 +88,7 @@ class Plan {
     const char* text_;
     std::array<Oid, parameters_max> types_{};
     int count_ = 0;
+    Planned planned_;
     SPIPlanPtr prepared_ = nullptr;
 };
 

@@ -153,6 +153,16 @@ void register_settings() {
 #endif
 }
 
+void SettingScope::enter(std::span<const Setting> changed) {
+    level_ = NewGUCNestLevel();
+    for (const Setting& setting : changed) {
+        (void)set_config_option(setting.name, setting.value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                                false);
+    }
+}
+
+void SettingScope::leave() { AtEOXact_GUC(false, level_); }
+
 bool now_is_fixed() { return settings::now_is_overridden; }
 
 std::int64_t now_us() { return settings::now_is_overridden ? settings::overridden_now : GetCurrentTimestamp(); }

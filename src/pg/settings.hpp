@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
+#include "pg/jump.hpp"
 #include "pg/wal.hpp"
 
 namespace oms::pg {
@@ -29,6 +31,30 @@ PublishAfter publish_after();  // which copy an event must have reached before a
 std::uint64_t header_generation();
 
 }  // namespace settings
+
+// Settings for the time of a call, whatever the session has; an abort takes them back.
+struct Setting {
+    const char* name;
+    const char* value;
+};
+
+class SettingScope {
+  public:
+    void enter(std::span<const Setting> changed);
+    void leave();
+
+  private:
+    int level_;
+};
+static_assert(JumpSafe<SettingScope>);
+
+template <class Fn>
+void with_settings(std::span<const Setting> changed, Fn&& fn) {
+    SettingScope scope;
+    scope.enter(changed);
+    fn();
+    scope.leave();
+}
 
 // Microseconds since the PostgreSQL epoch: the wall clock, or what a superuser set in oms.now_override.
 std::int64_t now_us();

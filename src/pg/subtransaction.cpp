@@ -49,4 +49,15 @@ std::optional<Failure> attempt_call(void (*call)(void*), void* argument, Conflic
                    text_or_empty(error->detail), text_or_empty(error->hint)};
 }
 
+void raise_again(const Failure& failure) {
+    const std::string_view s = failure.sqlstate;
+    auto text = [](std::string_view view) { return view.empty() ? nullptr : c_string(view); };
+    const char* detail = text(failure.detail);
+    const char* hint = text(failure.hint);
+    ereport(ERROR, errcode(MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4])),
+            errmsg_internal("%s", c_string(failure.message)), detail != nullptr ? errdetail_internal("%s", detail) : 0,
+            hint != nullptr ? errhint("%s", hint) : 0);
+    pg_unreachable();
+}
+
 }  // namespace oms::pg

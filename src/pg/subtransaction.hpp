@@ -25,6 +25,9 @@ struct Failure {
 };
 static_assert(JumpSafe<Failure>);
 
+// Raises what an attempt ended with, after all.
+[[noreturn]] void raise_again(const Failure& failure);
+
 enum class Conflicts : bool { end_the_transaction, become_data };
 
 std::optional<Failure> attempt_call(void (*call)(void*), void* argument, Conflicts conflicts);

@@ -141,7 +141,7 @@ class Table {
 
     // Says whether the index that starts with `column` has an entry equal to `value`, in any partition that ends after `routing_from`. Looks at
     // the index alone: an entry may belong to a dead row. A quarter of the cost of a probe, for the usual answer, which is no.
-    bool may_contain(int column, std::int64_t value, std::int64_t routing_from);
+    bool may_contain(int column, Datum value, std::int64_t routing_from);
 
     // Calls matches(const FoundRow&) for every row whose `column`, the first of an index, equals `value`, committed or not, until one does. Skips
     // partitions that end at or before `routing_from`.

@@ -124,9 +124,9 @@ const IndexShape& Table::index_on(Relation relation, const RelationShape& shape,
            .hint = "Create the index again, as the parent table has it."});
 }
 
-bool Table::may_contain(int column, std::int64_t value, std::int64_t routing_from) {
+bool Table::may_contain(int column, Datum value, std::int64_t routing_from) {
     bool found = false;
-    TableProbe partitions(*this, column, Int64GetDatum(value), routing_from);
+    TableProbe partitions(*this, column, value, routing_from);
     for (Oid next = partitions.next_partition(); OidIsValid(next) && !found; next = partitions.next_partition()) {
         Relation relation = table_open(next, RowExclusiveLock);
         Relation index = version::open_index_of_locked_table(index_on(relation, *shape_of(relation), column).oid);

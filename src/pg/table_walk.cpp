@@ -1,4 +1,4 @@
-// Index scans in order, over tables that are not partitioned.
+// Index scans in order, over one plain table or one partition.
 #include "pg/table_walk.hpp"
 
 #include <algorithm>
@@ -48,7 +48,7 @@ const IndexShape& TableWalk::index_for(const WalkRange& range) const {
 TableWalk::TableWalk(Table& table, const WalkRange& range, Snapshot snapshot) {
     row_.table_ = &table;
     const RelationShape* shape;
-    row_.relation_ = table.open(0, RowExclusiveLock, &shape);
+    row_.relation_ = table.open(range.routing, RowExclusiveLock, &shape);
     row_.shape_ = *shape;
     const IndexShape& chosen = index_for(range);
     index_ = version::open_index_of_locked_table(chosen.oid);
@@ -58,10 +58,12 @@ TableWalk::TableWalk(Table& table, const WalkRange& range, Snapshot snapshot) {
     for (; count < static_cast<int>(range.equal.size()); ++count) {
         compare_with(&keys[count], index_, count, BTEqualStrategyNumber, range.equal[static_cast<std::size_t>(count)]);
     }
-    int ordered = count;
-    Oid type = index_->rd_opcintype[ordered];
-    compare_with(&keys[count++], index_, ordered, BTGreaterEqualStrategyNumber, bound(type, range.from));
-    compare_with(&keys[count++], index_, ordered, BTLessEqualStrategyNumber, bound(type, range.to));
+    if (range.equal.size() < range.columns.size()) {
+        int ordered = count;
+        Oid type = index_->rd_opcintype[ordered];
+        compare_with(&keys[count++], index_, ordered, BTGreaterEqualStrategyNumber, bound(type, range.from));
+        compare_with(&keys[count++], index_, ordered, BTLessEqualStrategyNumber, bound(type, range.to));
+    }
     scan_ = version::begin_index_scan(row_.relation_, index_, snapshot == nullptr ? SnapshotAny : snapshot, count);
     index_rescan(scan_, keys, count, nullptr, 0);
 }

@@ -3,6 +3,9 @@
 // For tables that are queues: whoever walks takes rows as they come, without waiting for those that somebody else has (Row::try_update,
 // Row::try_remove). What a walk passes over it passes over again next time, also dead rows that an old snapshot of somebody else's keeps; a
 // Frontier (frontier.hpp) remembers where to begin instead.
+//
+// And for the rows that hang on another one, of a partitioned table too: they lie in one partition, whose rows a walk only reads. Unlike a saved
+// plan it does not depend on what the planner knew of the table on the day it was made.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +14,17 @@
 
 #include "pg/jump.hpp"
 #include "pg/table.hpp"
+#include "pg/transaction.hpp"
 
 namespace oms::pg {
 
 struct WalkRange {
-    std::span<const int> columns;  // the leading columns of the index, the ordered one last
-    std::span<const Datum> equal;  // the values of all but the last
+    std::span<const int> columns;  // the leading columns of the index, the ordered one last, if one is meant
+    std::span<const Datum> equal;  // the values of the others
     std::int64_t from =
         std::numeric_limits<std::int64_t>::min();  // bounds of the ordered one, a bigint, integer or timestamptz
     std::int64_t to = std::numeric_limits<std::int64_t>::max();
+    std::int64_t routing = 0;  // of the rows of a partitioned table, all of which have the same
 };
 
 // What this transaction sees by now, and under REPEATABLE READ what it has seen from its beginning; until it is given back.
@@ -52,6 +57,18 @@ bool walk(Table& table, const WalkRange& range, Snapshot snapshot, Fn&& fn) {
     while (wanted && (more = walk.next())) wanted = fn(walk.row());
     walk.finish();
     return !more;
+}
+
+// The same for everything in the range that a command of this transaction would see if it began now: also what the one that runs has done.
+template <class Fn>
+void walk_now(Table& table, const WalkRange& range, Fn&& fn) {
+    end_of_command();
+    Snapshot snapshot = register_snapshot();
+    walk(table, range, snapshot, [&](Row& row) {
+        fn(row);
+        return true;
+    });
+    unregister_snapshot(snapshot);
 }
 
 }  // namespace oms::pg

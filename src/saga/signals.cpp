@@ -17,7 +17,8 @@ constinit pg::Plan insert_signal{
 constinit pg::Plan take_earliest{
     "UPDATE oms.saga_signal SET taken_by = $3 WHERE signal_id = (SELECT min(signal_id) FROM oms.saga_signal "
     "WHERE saga_id = $1 AND name = $2 AND taken_by IS NULL) RETURNING payload",
-    {INT8OID, TEXTOID, INT8OID}};
+    {INT8OID, TEXTOID, INT8OID},
+    pg::Planned::by_index};
 
 }  // namespace
 

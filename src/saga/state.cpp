@@ -20,7 +20,8 @@ static_assert(sizeof(FixedPart) == 40);
 constinit pg::Plan select_by_key{
     "SELECT saga_id, definition, version, key, status, waits_for, deadline_at, created_at, updated_at FROM oms.saga "
     "WHERE key = $1 AND definition = $2 ORDER BY saga_id DESC LIMIT 1",
-    {TEXTOID, TEXTOID}};
+    {TEXTOID, TEXTOID},
+    pg::Planned::by_index};
 
 }  // namespace
 

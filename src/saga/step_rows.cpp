@@ -69,7 +69,8 @@ constinit pg::Plan select_all{
     "result, error, "
     "undo_attempts, outcome, started_at, finished_at, compensated_at FROM oms.saga_step WHERE step_id BETWEEN $1 AND "
     "$2",
-    {INT8OID, INT8OID}};
+    {INT8OID, INT8OID},
+    pg::Planned::by_index};
 
 // One row of a query, in the words of pg::Row.
 struct ResultRow {

@@ -139,11 +139,13 @@ constinit pg::Plan select_of_order{
     "version, "
     "requested_at, updated_at, shipped_at, delivered_at, last_seq, first_event_id, last_event_id "
     "FROM oms.shipment WHERE order_id = $1 AND created_at = $2 ORDER BY first_event_id",
-    {UUIDOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 constinit pg::Plan select_lines{
     "SELECT shipment_id, line_no, sku, qty FROM oms.shipment_item WHERE order_id = $1 AND created_at = $2 "
     "ORDER BY shipment_id, line_no",
-    {UUIDOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 Shipment read(const pg::Result& rows, std::size_t i) {
     auto text = [&](int column) {

@@ -25,13 +25,15 @@ constinit pg::Plan close_reserved{
     "UPDATE oms.reservation SET status = $3, closed_at = $4 WHERE order_id = $1 AND created_at = $2 AND status = "
     "'reserved' "
     "RETURNING sku, bucket, qty, expires_at IS NOT NULL",
-    {UUIDOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 // "consumed" is final: what comes back after it is noted beside it.
 constinit pg::Plan return_consumed{
     "UPDATE oms.reservation SET returned_at = $3 WHERE order_id = $1 AND created_at = $2 AND status = 'consumed' "
     "AND returned_at IS NULL RETURNING sku, bucket, qty, false",
-    {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 // The same of a part: what has gone stays consumed, the oldest pieces of a sku first; a row of which a part has gone becomes two.
 constinit pg::Plan return_rest{
@@ -49,18 +51,21 @@ constinit pg::Plan return_rest{
     "UPDATE oms.reservation r SET returned_at = $3, qty = r.qty - p.gone FROM piece p WHERE r.reservation_id = "
     "p.reservation_id AND r.order_id = $1 AND r.created_at = $2 AND p.gone < p.qty RETURNING r.sku, r.bucket, r.qty, "
     "false",
-    {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, INT8ARRAYOID}};
+    {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, INT8ARRAYOID},
+    pg::Planned::by_index};
 
 constinit pg::Plan select_pieces{
     "SELECT sku, bucket, qty FROM oms.reservation WHERE order_id = $1 AND created_at = $2 AND status = 'reserved'",
-    {UUIDOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 constinit pg::Plan select_held{
     "SELECT sku, 0, sum(qty)::bigint, min(expires_at) FROM oms.reservation WHERE order_id = $1 AND created_at = $2 AND "
     "status = "
     "'reserved' "
     "GROUP BY sku ORDER BY sku",
-    {UUIDOID, TIMESTAMPTZOID}};
+    {UUIDOID, TIMESTAMPTZOID},
+    pg::Planned::by_index};
 
 Datum birth_of(const core::OrderId& order) { return TimestampTzGetDatum(pg::postgres_us(core::order_time_us(order))); }
 

@@ -92,13 +92,14 @@ Closed bury(pg::Row& row, std::int64_t next_epoch, std::string_view error) {
 }
 
 // `next_epoch` is the lease's own when it was answered, so that the same answer can be recognised, and the one behind it when it was not.
-std::optional<Closed> fail_attempt(pg::Row& row, std::int64_t next_epoch, bool in_doubt, std::string_view error,
+// Whoever failed for now, or did not answer, may have done the work all the same: what comes after this attempt begins in doubt.
+std::optional<Closed> fail_attempt(pg::Row& row, std::int64_t next_epoch, std::string_view error,
                                    std::optional<std::int64_t> again_at) {
     if (!again_at) return bury(row, next_epoch, error);
     pg::RowValues changes;
     changes.set(Field::attempt, row.value(Field::attempt));
     changes.set(Field::lease_epoch, Int64GetDatum(next_epoch));
-    changes.set(Field::in_doubt, BoolGetDatum(in_doubt));
+    changes.set(Field::in_doubt, BoolGetDatum(true));
     changes.set(Field::last_error, pg::text_datum(error));
     make_ready(row, *again_at, changes);
     return std::nullopt;
@@ -181,13 +182,18 @@ std::optional<Closed> fail(core::TaskId task, std::int64_t lease_epoch, std::str
         if (!is_leased_under(row, lease_epoch)) raise_lost(row, lease_epoch);
         std::optional<std::int64_t> again_at;
         if (retryable) again_at = next_attempt_at(row);
-        closed = fail_attempt(row, lease_epoch, is_in_doubt(row), error, again_at);
+        closed = fail_attempt(row, lease_epoch, error, again_at);
         if (!closed) return;
-        // Only the worker's own word is a no: an earlier attempt than the last one may have done it and never answered.
+        // The worker's word is a no for its own attempt; an earlier one may have done it.
         closed->refused = !retryable;
         closed->unknown = closed->unknown || retryable;
     });
     return closed;
+}
+
+void lock(core::TaskId task) {
+    const std::array key{Int64GetDatum(task.value)};
+    (void)table().with_row(key, pg::RowLock::for_update, [](pg::Row&) {});
 }
 
 std::optional<Purpose> purpose_of_lease(core::TaskId task, std::int64_t lease_epoch) {
@@ -238,7 +244,7 @@ std::optional<Closed> end_lease_of(pg::Row& row, LeaseEnd reason) {
     if (again_at) again_at = pg::now_us();
     const char* error = reason == LeaseEnd::at_its_time ? "the lease ended without an answer"
                                                         : "the session that had the lease is gone";
-    std::optional<Closed> closed = fail_attempt(row, epoch + 1, true, error, again_at);
+    std::optional<Closed> closed = fail_attempt(row, epoch + 1, error, again_at);
     if (closed) closed->unknown = true;
     return closed;
 }

@@ -26,7 +26,7 @@ enum Field : int {
     lease_epoch,
     lease_until,
     lease_owner,
-    in_doubt,  // a lease ended without an answer: whoever had it may have done the work, or may do it yet
+    in_doubt,  // an attempt ended with neither yes nor no: whoever had it may have done the work, or may do it yet
     last_error,
     result,
     created_at,

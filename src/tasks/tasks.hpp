@@ -81,7 +81,7 @@ struct Closed {
     bool dead;     // no further attempt will be made
     bool refused;  // dead because the worker said that it never will succeed
     bool
-        unknown;  // nobody knows whether the work was done, or will be: a lease ended without an answer, or the attempts are used up
+        unknown;  // nobody knows whether the work was done, or will be: an attempt, the last one or another, ended with neither yes nor no
     bool replayed;  // the same answer had been given before; nothing happened now
     Jsonb* result;
     std::string_view error;
@@ -125,6 +125,9 @@ Lease lease_of_timer(const Jsonb* timer_data);
 Jsonb* timer_data_of(const Lease& lease);
 // The leases on a queue whose sessions asked that they end with them, and are gone. They are handed out once.
 std::span<const Lease> orphaned_leases(std::string_view queue);
+
+// Locks a task and does nothing else; one that is gone is no matter.
+void lock(core::TaskId task);
 
 // Ends the lease of one task, if it is still under it; one that was prolonged meanwhile keeps its lease until then. Answers what was closed by it.
 // Nothing: the task is ready again, or it was not under this lease any more.

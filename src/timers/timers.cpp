@@ -50,7 +50,7 @@ struct Front {
     std::int64_t since = 0;
     std::int64_t last_now = 0;
 };
-constexpr std::size_t kinds_max = 13;
+constexpr std::size_t kinds_max = 14;
 constinit std::array<Front, kinds_max> fronts{};
 constinit Oid timer_relation = InvalidOid;
 

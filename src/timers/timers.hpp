@@ -28,8 +28,9 @@ enum class Kind : std::int16_t {
     order_expiry = 8,
     reservation_expiry = 9,
     purge = 10,
-    lease_lost = 11,    // the end of a lease whose news somebody waits for; subject: the lease's epoch
-    task_publish = 12,  // a task of a published queue is to be given out; subject: the task
+    lease_lost = 11,      // the end of a lease whose news somebody waits for; subject: the lease's epoch
+    task_publish = 12,    // a task of a published queue is to be given out; subject: the task
+    queued_command = 13,  // the queued commands of an order; subject: whose time it is, 0: the order is free
 };
 
 struct Due {

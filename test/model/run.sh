@@ -62,7 +62,8 @@ leaked                    | saga     | CLOCK_AT_ONCE DOUBT_FORGOTTEN
 leaked                    | saga     | CLOCK_AT_ONCE LEASED_TAKEN_FOR_UNTOUCHED
 leaked                    | saga     | CLOCK_AT_ONCE CLAIM_LOST_IN_CRASH
 leaked                    | saga     | CLOCK_AT_ONCE UNKNOWN_TAKEN_FOR_FAILED
-leaked                    | saga     | CLOCK_AT_ONCE USED_UP_TAKEN_FOR_FAILED
+leaked                    | saga     | CLOCK_AT_ONCE TASK_ATTEMPTS=1 USED_UP_TAKEN_FOR_FAILED
+leaked                    | saga     | CLOCK_AT_ONCE FAILURE_TAKEN_FOR_A_NO
 leaked                    | saga     | CLOCK_AT_ONCE UNSTOPPABLE_HALTED
 leaked                    | saga     | CLOCK_AT_ONCE UNDONE_BESIDE_RUNNING_BRANCH
 leaked                    | saga     | CLOCK_AT_ONCE UNDOING_NOT_REMEMBERED

@@ -33,6 +33,9 @@ inline close(can, said)
         old_answer_counted = !SELF.holds_epoch;
         assert(!old_answer_counted);
         close_task(STEP, said);
+#ifndef FAILURE_TAKEN_FOR_A_NO
+        step[STEP].unknown = step[STEP].unknown || (said == FAILED_NOW && SELF.purpose == DO && task[STEP].status == READY);
+#endif
         let_go()
     }
 }
@@ -62,12 +65,13 @@ end:
 #endif
             task[STEP].status = LEASED; task[STEP].attempt++; task[STEP].claimed = true
        }
-       /* does it, or finds it done; when it has not been done, it may say so; it may not know, and it may fail in any case */
+       /* does it, or finds it done; when it has not done it, it may say so, whatever became of earlier attempts; it may not know, and it may
+          fail in any case */
     :: d_step { IS_AT(DO) && world[STEP] != NEVER -> take_place(STEP); SELF.phase = HAS_DONE }
     :: atomic { answer(SELF.phase == HAS_DONE, SUCCEEDED) }
     :: atomic { answer(SELF.phase == HAS_DONE, SAID_UNKNOWN) }
     :: atomic { answer(IS_AT(DO), SAID_UNKNOWN) }
-    :: atomic { answer(IS_AT(DO) && world[STEP] != EFFECT, SAID_RETRY) }
+    :: atomic { answer(IS_AT(DO), SAID_RETRY) }
     :: atomic {                 /* to be tried again, of which the saga hears nothing, or not */
             close(SELF.phase != IDLE, FAILED_NOW);
             if
@@ -75,7 +79,7 @@ end:
             :: task[STEP].status == DEAD -> news!ANSWER, STEP, USED_UP
             fi
        }
-    :: atomic { answer(IS_AT(DO) && world[STEP] != EFFECT, REFUSED) }
+    :: atomic { answer(IS_AT(DO), REFUSED) }
 #ifdef ASKS
        /* asks whether it was done; when it was not, it will not be */
     :: atomic { answer(IS_AT(ASK) && world[STEP] == EFFECT, SUCCEEDED) }

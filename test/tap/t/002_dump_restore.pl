@@ -27,6 +27,7 @@ SELECT oms.force_order(order_id, 'canceled', 'mistake', 'anna', 'force-' || orde
 SELECT oms.define_saga('parcel', '{"steps": [{"name": "pack", "kind": "task", "queue": "house", "task": "pack", "deadline_ms": 86400000, "compensation": null}]}');
 SELECT oms.start_saga('parcel', '{}', 'parcel-' || g) FROM generate_series(1, 3) g;
 SELECT oms.set_stock('a', 100, 'stock-a');
+SELECT oms.pay_order(order_id, 'fulfil'), oms.queue_command(order_id, 'ship_order', '{}', 'later') FROM oms.create_order('customer-9', 'EUR', '[{"sku": "a", "qty": 1, "price_minor": 1}]', 'create-51');
 SELECT oms.append_events('diary', 'd' || g % 5, NULL, '[{"type": "written", "payload": {}}]') FROM generate_series(1, 20) g;
 SQL
 
@@ -60,6 +61,10 @@ is($to->safe_psql('postgres', q(SELECT DISTINCT (oms.advance_order(order_id, 'sh
 	'shipped', 'the owner\'s transitions are in force');
 is($to->safe_psql('postgres', q(SELECT status FROM oms.create_order('new', 'EUR', '[{"sku": "a", "qty": 1, "price_minor": 1}]', 'new'))), 'pending', 'a new order');
 is($to->safe_psql('postgres', q(SELECT count(oms.complete_task(task_id, lease_epoch)) FROM oms.claim_tasks('house', 10))), 3, 'the tasks of sagas are there to be done');
+$to->safe_psql('postgres', q(SELECT oms.complete_task(task_id, lease_epoch) FROM oms.claim_tasks('payments'))) for 1 .. 2;
+$to->safe_psql('postgres', 'SELECT oms.run_due()');
+is($to->safe_psql('postgres', q(SELECT o.status, c.status FROM oms.orders o JOIN oms.queued_command c USING (order_id))), 'shipped|done',
+	'a queued command is carried out');
 is($to->safe_psql('postgres', q(SELECT count(*) FROM oms.saga WHERE status = 'completed' AND definition = 'parcel')), 3, 'and the sagas go on to their end');
 $to->safe_psql('postgres', q(SELECT oms.append_events('diary', 'd1', NULL, '[{"type": "written", "payload": {}}]')));
 is($to->safe_psql('postgres', 'SELECT topic FROM oms.event ORDER BY id DESC LIMIT 1'), 'diaries', 'the owner\'s routes are in force');
