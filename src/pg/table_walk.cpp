@@ -50,6 +50,7 @@ TableWalk::TableWalk(Table& table, const WalkRange& range, Snapshot snapshot) {
     const RelationShape* shape;
     row_.relation_ = table.open(range.routing, RowExclusiveLock, &shape);
     row_.shape_ = *shape;
+    if (table.parent_watches_update_) row_.shape_.update_direct = false;
     const IndexShape& chosen = index_for(range);
     index_ = version::open_index_of_locked_table(chosen.oid);
     row_.slot_ = table_slot_create(row_.relation_, nullptr);

@@ -4,8 +4,8 @@
 // Row::try_remove). What a walk passes over it passes over again next time, also dead rows that an old snapshot of somebody else's keeps; a
 // Frontier (frontier.hpp) remembers where to begin instead.
 //
-// And for the rows that hang on another one, of a partitioned table too: they lie in one partition, whose rows a walk only reads. Unlike a saved
-// plan it does not depend on what the planner knew of the table on the day it was made.
+// And for the rows that hang on another one, of a partitioned table too: they lie in one partition. Whoever has locked that other one may write them.
+// Unlike a saved plan it does not depend on what the planner knew of the table on the day it was made.
 #pragma once
 
 #include <cstdint>

@@ -34,6 +34,7 @@ enum class LockSpace : std::uint16_t {
     task_owner = 0x4F08,   // held by a session for as long as its leases shall live
     queue_limit = 0x4F09,  // who counts the leases of a limited queue
     task_front = 0x4F0A,   // who is the first to store how far a queue is done
+    definition = 0x4F0B,   // who gives a saga its next version
 };
 // exclusive: one holder. The other two are the doorbell's pair: any number of holders of the same kind, none of the other.
 enum class LockStrength : unsigned char { exclusive, producer, sleeper };

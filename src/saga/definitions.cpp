@@ -1,6 +1,7 @@
 // Definitions: registering one, finding one, and what a session keeps of them.
 #include <array>
 
+#include "core/fingerprint.hpp"
 #include "pg/catalog.hpp"
 #include "pg/memory.hpp"
 #include "pg/plan.hpp"
@@ -18,7 +19,6 @@ constinit pg::Plan select_definition{
     "SELECT version, definition, owner, builtin FROM oms.saga_definition WHERE name = $1 AND ($2 = 0 OR version = $2) "
     "ORDER BY version DESC LIMIT 1",
     {TEXTOID, INT4OID}};
-constinit pg::Plan lock_definitions{"LOCK TABLE oms.saga_definition IN SHARE ROW EXCLUSIVE MODE", {}};
 constinit pg::Plan insert_definition{
     "INSERT INTO oms.saga_definition (name, version, definition, owner, created_at) VALUES ($1, $2, $3, $4, $5)",
     {TEXTOID, INT4OID, JSONBOID, OIDOID, TIMESTAMPTZOID}};
@@ -126,7 +126,9 @@ const Definition& definition_to_start(std::string_view name, std::int32_t versio
 std::int32_t define(std::string_view name, Jsonb* json) {
     Oid owner = pg::current_role();
     (void)parse(name, json, owner, true);
-    lock_definitions.run(pg::Access::writes, {});
+    // One at a time for each name. A lock on the table would be one that maintenance takes, too.
+    (void)pg::lock_name(pg::LockSpace::definition, XXH3_64bits(name.data(), name.size()), pg::LockStrength::exclusive,
+                        pg::LockDuration::transaction, true);
     std::int32_t version = 1;
     pg::Result newest = select_definition.run(pg::Access::writes, {{pg::text_datum(name)}, {Int32GetDatum(0)}});
     if (!newest.empty()) {

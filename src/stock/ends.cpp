@@ -6,6 +6,7 @@
 #include "pg/memory.hpp"
 #include "pg/plan.hpp"
 #include "pg/settings.hpp"
+#include "pg/table_walk.hpp"
 #include "pg/transaction.hpp"
 #include "stock/rows.hpp"
 #include "timers/timers.hpp"
@@ -16,26 +17,12 @@ namespace oms::stock {
 
 namespace {
 
-constexpr std::string_view released = "released", consumed = "consumed", expired = "expired";
-static_assert(core::legal(core::machines::reservation, "reserved", released));
-static_assert(core::legal(core::machines::reservation, "reserved", consumed));
-static_assert(core::legal(core::machines::reservation, "reserved", expired));
+constexpr std::string_view reserved = "reserved", released = "released", consumed = "consumed", expired = "expired";
+static_assert(core::legal(core::machines::reservation, reserved, released));
+static_assert(core::legal(core::machines::reservation, reserved, consumed));
+static_assert(core::legal(core::machines::reservation, reserved, expired));
 
-constinit pg::Plan close_reserved{
-    "UPDATE oms.reservation SET status = $3, closed_at = $4 WHERE order_id = $1 AND created_at = $2 AND status = "
-    "'reserved' "
-    "RETURNING sku, bucket, qty, expires_at IS NOT NULL",
-    {UUIDOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID},
-    pg::Planned::by_index};
-
-// "consumed" is final: what comes back after it is noted beside it.
-constinit pg::Plan return_consumed{
-    "UPDATE oms.reservation SET returned_at = $3 WHERE order_id = $1 AND created_at = $2 AND status = 'consumed' "
-    "AND returned_at IS NULL RETURNING sku, bucket, qty, false",
-    {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID},
-    pg::Planned::by_index};
-
-// The same of a part: what has gone stays consumed, the oldest pieces of a sku first; a row of which a part has gone becomes two.
+// "consumed" is final: what comes back after it is noted beside it. This is for a part of what was consumed: what has gone stays as it is, the oldest pieces of a sku first; a row of which a part has gone becomes two.
 constinit pg::Plan return_rest{
     "WITH gone AS (SELECT g.sku, sum(g.qty) AS qty FROM unnest($4, $5) g (sku, qty) GROUP BY g.sku), "
     "piece AS (SELECT r.reservation_id, r.qty, least(r.qty, greatest(0, coalesce(g.qty, 0) - coalesce(sum(r.qty) OVER "
@@ -54,27 +41,24 @@ constinit pg::Plan return_rest{
     {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, INT8ARRAYOID},
     pg::Planned::by_index};
 
-constinit pg::Plan select_pieces{
-    "SELECT sku, bucket, qty FROM oms.reservation WHERE order_id = $1 AND created_at = $2 AND status = 'reserved'",
-    {UUIDOID, TIMESTAMPTZOID},
-    pg::Planned::by_index};
+std::int64_t birth_of(const core::OrderId& order) { return pg::postgres_us(core::order_time_us(order)); }
 
-constinit pg::Plan select_held{
-    "SELECT sku, 0, sum(qty)::bigint, min(expires_at) FROM oms.reservation WHERE order_id = $1 AND created_at = $2 AND "
-    "status = "
-    "'reserved' "
-    "GROUP BY sku ORDER BY sku",
-    {UUIDOID, TIMESTAMPTZOID},
-    pg::Planned::by_index};
+constexpr std::array of_one_order{static_cast<int>(reservation_field::order_id)};
 
-Datum birth_of(const core::OrderId& order) { return TimestampTzGetDatum(pg::postgres_us(core::order_time_us(order))); }
+// Calls fn(Row&) for each reservation of an order.
+template <class Fn>
+void for_each_of(const core::OrderId& order, Fn&& fn) {
+    const std::array equal{pg::uuid_datum(order)};
+    pg::walk_now(reservation_table(), {.columns = of_one_order, .equal = equal, .routing = birth_of(order)}, fn);
+}
 
-std::span<Piece> pieces_in(const pg::Result& rows) {
-    std::span<Piece> pieces = pg::allocate<Piece>(rows.rows.size());
-    for (std::size_t i = 0; i < pieces.size(); ++i) {
-        pieces[i] = {pg::text_view(rows.value(i, 0)), DatumGetInt32(rows.value(i, 1)), DatumGetInt64(rows.value(i, 2))};
-    }
-    return pieces;
+bool is(const pg::Row& row, std::string_view status) {
+    return pg::text_view(row.value(reservation_field::status)) == status;
+}
+
+Piece piece_in(const pg::Row& row) {
+    return {pg::copied(pg::text_view(row.value(reservation_field::sku))),
+            DatumGetInt32(row.value(reservation_field::bucket)), DatumGetInt64(row.value(reservation_field::qty))};
 }
 
 std::span<const Line> lines_of(std::span<const Piece> pieces) {
@@ -105,14 +89,23 @@ void move_stock(std::span<Piece> pieces, Move&& move) {
 
 template <class Move>
 std::span<Piece> close(const core::OrderId& order, std::string_view status, Move&& move) {
-    pg::Result rows = close_reserved.run(
-        pg::Access::writes,
-        {{pg::uuid_datum(order)}, {birth_of(order)}, {pg::text_datum(status)}, {TimestampTzGetDatum(pg::now_us())}});
-    if (rows.empty()) return {};
-    if (DatumGetBool(rows.value(0, 3))) timers::cancel(timers::Kind::reservation_expiry, core::random_half(order));
-    std::span<Piece> pieces = pieces_in(rows);
-    move_stock(pieces, move);
-    return pieces;
+    constexpr std::array closed{static_cast<int>(reservation_field::status),
+                                static_cast<int>(reservation_field::closed_at)};
+    pg::RowValues changes;
+    changes.set(reservation_field::status, pg::text_datum(status));
+    changes.set(reservation_field::closed_at, TimestampTzGetDatum(pg::now_us()));
+    pg::Array<Piece> pieces;
+    bool expires = false;
+    for_each_of(order, [&](pg::Row& row) {
+        if (!is(row, reserved)) return;
+        pieces.push(piece_in(row));
+        expires = !row.is_null(reservation_field::expires_at);
+        row.update(changes, closed);
+    });
+    if (pieces.size() == 0) return {};
+    if (expires) timers::cancel(timers::Kind::reservation_expiry, core::random_half(order));
+    move_stock(pieces.span(), move);
+    return pieces.span();
 }
 
 void give_back(Bucket& bucket, std::int64_t qty) { bucket.reserved -= qty; }
@@ -130,22 +123,44 @@ std::span<const Line> consume(const core::OrderId& order) {
 
 std::span<const Line> expire(const core::OrderId& order) { return lines_of(close(order, expired, give_back)); }
 
-std::span<const Line> take_back(const core::OrderId& order, std::span<const Line> gone) {
-    const pg::Parameter id{pg::uuid_datum(order)}, born{birth_of(order)}, now{TimestampTzGetDatum(pg::now_us())};
-    pg::Result rows;
-    if (gone.empty()) {
-        rows = return_consumed.run(pg::Access::writes, {id, born, now});
-    } else {
-        std::span<Datum> skus = pg::allocate<Datum>(gone.size());
-        std::span<Datum> quantities = pg::allocate<Datum>(gone.size());
-        for (std::size_t i = 0; i < gone.size(); ++i) {
-            skus[i] = pg::text_datum(gone[i].sku);
-            quantities[i] = Int64GetDatum(gone[i].qty);
-        }
-        rows = return_rest.run(pg::Access::writes,
-                               {id, born, now, {pg::text_array_datum(skus)}, {pg::array_datum(quantities, INT8OID)}});
+namespace {
+
+std::span<Piece> all_back(const core::OrderId& order) {
+    constexpr std::array returned{static_cast<int>(reservation_field::returned_at)};
+    pg::RowValues changes;
+    changes.set(reservation_field::returned_at, TimestampTzGetDatum(pg::now_us()));
+    pg::Array<Piece> pieces;
+    for_each_of(order, [&](pg::Row& row) {
+        if (!is(row, consumed) || !row.is_null(reservation_field::returned_at)) return;
+        pieces.push(piece_in(row));
+        row.update(changes, returned);
+    });
+    return pieces.span();
+}
+
+std::span<Piece> rest_back(const core::OrderId& order, std::span<const Line> gone) {
+    std::span<Datum> skus = pg::allocate<Datum>(gone.size());
+    std::span<Datum> quantities = pg::allocate<Datum>(gone.size());
+    for (std::size_t i = 0; i < gone.size(); ++i) {
+        skus[i] = pg::text_datum(gone[i].sku);
+        quantities[i] = Int64GetDatum(gone[i].qty);
     }
-    std::span<Piece> pieces = pieces_in(rows);
+    pg::Result rows = return_rest.run(pg::Access::writes, {{pg::uuid_datum(order)},
+                                                           {TimestampTzGetDatum(birth_of(order))},
+                                                           {TimestampTzGetDatum(pg::now_us())},
+                                                           {pg::text_array_datum(skus)},
+                                                           {pg::array_datum(quantities, INT8OID)}});
+    std::span<Piece> pieces = pg::allocate<Piece>(rows.rows.size());
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+        pieces[i] = {pg::text_view(rows.value(i, 0)), DatumGetInt32(rows.value(i, 1)), DatumGetInt64(rows.value(i, 2))};
+    }
+    return pieces;
+}
+
+}  // namespace
+
+std::span<const Line> take_back(const core::OrderId& order, std::span<const Line> gone) {
+    std::span<Piece> pieces = gone.empty() ? all_back(order) : rest_back(order, gone);
     move_stock(pieces, [](Bucket& bucket, std::int64_t qty) { bucket.on_hand += qty; });
     return lines_of(pieces);
 }
@@ -153,9 +168,10 @@ std::span<const Line> take_back(const core::OrderId& order, std::span<const Line
 void lock_held(std::span<const core::OrderId> orders) {
     pg::Array<Piece> pieces;
     for (const core::OrderId& order : orders) {
-        pg::Result rows = select_pieces.run(pg::Access::writes, {{pg::uuid_datum(order)}, {birth_of(order)}});
         // Should there be fewer buckets by now, whoever moves them looks again.
-        for (const Piece& piece : pieces_in(rows)) pieces.push(piece);
+        for_each_of(order, [&](pg::Row& row) {
+            if (is(row, reserved)) pieces.push(piece_in(row));
+        });
     }
     std::ranges::sort(pieces.span(), is_locked_before);
     const Piece* previous = nullptr;
@@ -167,9 +183,17 @@ void lock_held(std::span<const core::OrderId> orders) {
 }
 
 Held held(const core::OrderId& order) {
-    pg::Result rows = select_held.run(pg::Access::writes, {{pg::uuid_datum(order)}, {birth_of(order)}});
-    bool expires = !rows.empty() && !rows.is_null(0, 3);
-    return {lines_of(pieces_in(rows)), expires ? DatumGetTimestampTz(rows.value(0, 3)) : never};
+    pg::Array<Piece> pieces;
+    std::int64_t expires_at = never;
+    for_each_of(order, [&](pg::Row& row) {
+        if (!is(row, reserved)) return;
+        pieces.push(piece_in(row));
+        if (!row.is_null(reservation_field::expires_at)) {
+            expires_at = DatumGetTimestampTz(row.value(reservation_field::expires_at));
+        }
+    });
+    std::ranges::sort(pieces.span(), is_locked_before);
+    return {lines_of(pieces.span()), expires_at};
 }
 
 }  // namespace oms::stock

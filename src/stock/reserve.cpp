@@ -18,22 +18,6 @@ namespace oms::stock {
 
 namespace {
 
-namespace reservation_field {
-enum : int {
-    reservation_id,
-    order_id,
-    created_at,
-    sku,
-    bucket,
-    qty,
-    status,
-    reserved_at,
-    expires_at,
-    closed_at,
-    returned_at
-};
-}
-
 constexpr std::array reservation_columns{
     pg::Column{"reservation_id", INT8OID},
     pg::Column{"order_id", UUIDOID},

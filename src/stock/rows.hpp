@@ -9,6 +9,22 @@ namespace stock_field {
 enum : int { sku, bucket, buckets, on_hand, reserved, updated_at };
 }
 
+namespace reservation_field {
+enum : int {
+    reservation_id,
+    order_id,
+    created_at,
+    sku,
+    bucket,
+    qty,
+    status,
+    reserved_at,
+    expires_at,
+    closed_at,
+    returned_at
+};
+}
+
 struct Bucket {
     std::int32_t buckets;  // of the sku
     std::int64_t on_hand, reserved;
