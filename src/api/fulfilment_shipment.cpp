@@ -48,12 +48,12 @@ OMS_FUNCTION(oms_fulfilment_shipment) {
     return say("shipment_id", shipments::id_text(shipment.id));
 }
 
-// What the carrier's worker is told: what every worker of a saga is, and the shipment. One that has left is not called back.
+// What the carrier's worker is told: what every worker of a saga is, and the shipment. One that is out is not called back.
 OMS_FUNCTION(oms_fulfilment_ask_carrier) {
     pg::Call call{fcinfo};
     Context context = context_of(call);
     shipments::Shipment shipment = shipment_of(context);
-    if (shipment.ever_left()) return say("$fail", pg::format("the shipment is %s", pg::c_string(shipment.status)));
+    if (shipment.is_out()) return say("$fail", pg::format("the shipment is %s", pg::c_string(shipment.status)));
     pg::JsonObject json;
     json.text("shipment_id", shipments::id_text(shipment.id));
     json.text("order_id", orders::id_text(context.order.id));
@@ -85,7 +85,7 @@ OMS_FUNCTION(oms_fulfilment_drop_shipment) {
     pg::Call call{fcinfo};
     Context context = context_of(call);
     shipments::Shipment shipment = shipment_of(context);
-    if (shipment.ever_left()) return say("$fail", pg::format("the shipment is %s", pg::c_string(shipment.status)));
+    if (shipment.is_out()) return say("$fail", pg::format("the shipment is %s", pg::c_string(shipment.status)));
     if (shipment.status == status::pending) {
         shipments::move(shipment, status::failed, context.failure);
     } else if (shipment.status == status::created) {

@@ -6,7 +6,6 @@
 #include "api/request.hpp"
 #include "api/transition.hpp"
 #include "pg/memory.hpp"
-#include "pg/plan.hpp"
 #include "pg/raise.hpp"
 
 #include "pg/poison.hpp"
@@ -18,11 +17,6 @@ namespace {
 using shipments::Line;
 using shipments::Shipment;
 namespace status = shipments::status;
-
-constinit pg::Plan select_lines{
-    "SELECT line_no, sku, qty FROM oms.order_item WHERE order_id = $1 AND created_at = $2 ORDER BY line_no",
-    {UUIDOID, TIMESTAMPTZOID},
-    pg::Planned::by_index};
 
 bool carries(const Shipment& shipment) { return shipment.carries(); }
 bool is_out(const Shipment& shipment) { return shipment.is_out(); }
@@ -88,12 +82,10 @@ void end_waiting(Shipments shipments, std::string_view reason) {
 }  // namespace
 
 Lines lines_of(const orders::Order& order) {
-    pg::Result rows =
-        select_lines.run(pg::Access::writes, {{pg::uuid_datum(order.id)}, {TimestampTzGetDatum(order.created_at)}});
-    std::span<Line> lines = pg::allocate<Line>(rows.rows.size());
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-        lines[i] = {DatumGetInt32(rows.value(i, 0)), pg::text_view(rows.value(i, 1)), DatumGetInt64(rows.value(i, 2))};
-    }
+    std::span<const orders::Item> items = orders::items_of(order);
+    std::span<Line> lines = pg::allocate<Line>(items.size());
+    for (std::size_t i = 0; i < lines.size(); ++i)
+        lines[i] = {static_cast<std::int32_t>(i + 1), items[i].sku, items[i].qty};
     return lines;
 }
 
@@ -175,7 +167,6 @@ void order_follows(const orders::Order& order, orders::Change& change, Shipments
     const std::string_view action = arriving ? core::order_action::complete : core::order_action::ship;
     core::Decision decision = core::decide(order.facts(), action, orders::owner_transitions());
     if (decision.refusal != core::Refusal::none) return;
-    pg::end_of_command();
     take_transition(order, change, decision, {});
 }
 

@@ -1,12 +1,13 @@
 // The rows of shipments and their lines.
 #include "shipments/rows.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "pg/memory.hpp"
-#include "pg/plan.hpp"
 #include "pg/settings.hpp"
+#include "pg/table_walk.hpp"
 
 #include "pg/poison.hpp"
 
@@ -134,35 +135,26 @@ void insert_lines(const Shipment& shipment) {
     items_table.insert_many(rows);
 }
 
-constinit pg::Plan select_of_order{
-    "SELECT shipment_id, order_id, created_at, status, carrier, tracking, assignee, metadata, reason, step_id, "
-    "version, "
-    "requested_at, updated_at, shipped_at, delivered_at, last_seq, first_event_id, last_event_id "
-    "FROM oms.shipment WHERE order_id = $1 AND created_at = $2 ORDER BY first_event_id",
-    {UUIDOID, TIMESTAMPTZOID},
-    pg::Planned::by_index};
-constinit pg::Plan select_lines{
-    "SELECT shipment_id, line_no, sku, qty FROM oms.shipment_item WHERE order_id = $1 AND created_at = $2 "
-    "ORDER BY shipment_id, line_no",
-    {UUIDOID, TIMESTAMPTZOID},
-    pg::Planned::by_index};
+// Both lie behind their order in an index; the lines also behind their shipment, in the order of their numbers.
+constexpr std::array shipments_of_one{static_cast<int>(field::order_id)};
+constexpr std::array lines_of_one{static_cast<int>(item_field::order_id), static_cast<int>(item_field::shipment_id)};
 
-Shipment read(const pg::Result& rows, std::size_t i) {
+Shipment read(const pg::Row& row) {
     auto text = [&](int column) {
-        return rows.is_null(i, column) ? std::string_view{} : pg::text_view(rows.value(i, column));
+        return row.is_null(column) ? std::string_view{} : pg::copied(pg::text_view(row.value(column)));
     };
-    auto number = [&](int column) { return rows.is_null(i, column) ? 0 : DatumGetInt64(rows.value(i, column)); };
+    auto number = [&](int column) { return row.is_null(column) ? 0 : DatumGetInt64(row.value(column)); };
     Shipment shipment{};
-    shipment.id = {uuid_of(rows.value(i, field::shipment_id))};
-    shipment.order_id = uuid_of(rows.value(i, field::order_id));
+    shipment.id = {uuid_of(row.value(field::shipment_id))};
+    shipment.order_id = uuid_of(row.value(field::order_id));
     shipment.status = text(field::status);
     shipment.carrier = text(field::carrier);
     shipment.tracking = text(field::tracking);
     shipment.assignee = text(field::assignee);
-    if (!rows.is_null(i, field::metadata)) shipment.metadata = DatumGetJsonbP(rows.value(i, field::metadata));
+    if (!row.is_null(field::metadata)) shipment.metadata = DatumGetJsonbPCopy(row.value(field::metadata));
     shipment.reason = text(field::reason);
     shipment.step_id = number(field::step_id);
-    shipment.version = DatumGetInt32(rows.value(i, field::version));
+    shipment.version = DatumGetInt32(row.value(field::version));
     shipment.requested_at = number(field::requested_at);
     shipment.updated_at = number(field::updated_at);
     shipment.shipped_at = number(field::shipped_at);
@@ -173,19 +165,16 @@ Shipment read(const pg::Result& rows, std::size_t i) {
     return shipment;
 }
 
-// Gives each shipment its part of the lines, which stand together in `rows`.
-void hand_out(const pg::Result& rows, std::span<Shipment> shipments) {
-    std::span<Line> lines = pg::allocate<Line>(rows.rows.size());
-    for (std::size_t begin = 0, end = 0; begin < lines.size(); begin = end) {
-        const core::OrderId id = uuid_of(rows.value(begin, 0));
-        for (end = begin; end < lines.size() && uuid_of(rows.value(end, 0)) == id; ++end) {
-            lines[end] = {DatumGetInt32(rows.value(end, 1)), pg::text_view(rows.value(end, 2)),
-                          DatumGetInt64(rows.value(end, 3))};
-        }
-        for (Shipment& shipment : shipments) {
-            if (shipment.id.value == id) shipment.lines = lines.subspan(begin, end - begin);
-        }
-    }
+std::span<const Line> lines_of(const Shipment& shipment) {
+    pg::Array<Line> lines;
+    const std::array equal{pg::uuid_datum(shipment.order_id), pg::uuid_datum(shipment.id.value)};
+    pg::walk_now(items_table, {.columns = lines_of_one, .equal = equal, .routing = birth_of(shipment.order_id)},
+                 [&](pg::Row& row) {
+                     lines.push({DatumGetInt32(row.value(item_field::line_no)),
+                                 pg::copied(pg::text_view(row.value(item_field::sku))),
+                                 DatumGetInt64(row.value(item_field::qty))});
+                 });
+    return lines.span();
 }
 
 }  // namespace
@@ -217,14 +206,13 @@ void update(const Shipment& shipment) {
 }
 
 std::span<Shipment> of_order(const core::OrderId& order) {
-    const std::initializer_list<pg::Parameter> which{{pg::uuid_datum(order)}, {TimestampTzGetDatum(birth_of(order))}};
-    // A writing plan's snapshot is a new one: the caller's lock on the order is younger than that of the statement it runs in.
-    pg::Result rows = select_of_order.run(pg::Access::writes, which);
-    if (rows.empty()) return {};
-    std::span<Shipment> list = pg::allocate<Shipment>(rows.rows.size());
-    for (std::size_t i = 0; i < list.size(); ++i) list[i] = read(rows, i);
-    hand_out(select_lines.run(pg::Access::writes, which), list);
-    return list;
+    pg::Array<Shipment> found{2};
+    const std::array equal{pg::uuid_datum(order)};
+    pg::walk_now(shipment_table, {.columns = shipments_of_one, .equal = equal, .routing = birth_of(order)},
+                 [&](pg::Row& row) { found.push(read(row)); });
+    for (Shipment& shipment : found) shipment.lines = lines_of(shipment);
+    std::ranges::sort(found.span(), {}, &Shipment::first_event_id);
+    return found.span();
 }
 
 std::optional<core::OrderId> order_of(const core::ShipmentId& shipment) {
