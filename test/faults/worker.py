@@ -89,6 +89,8 @@ class Worker:
         self.resident_kib()
         if self.alive():
             self.go_on()
+            # Before its first word it has not taken charge of its signals: this one would end it as it ends any process.
+            eventually(lambda: self.log.stat().st_size > 0 or not self.alive(), f"worker {self.number} has begun")
             self._process.terminate()
         return self._process.wait()
 
