@@ -78,6 +78,9 @@ class Row {
     Datum value(int column) const { return slot_->tts_values[column]; }
     bool is_null(int column) const { return slot_->tts_isnull[column]; }
 
+    // Raises 40001 when the transaction has one snapshot for all of its commands, and that does not show this row.
+    void require_seen() const;
+
     // Locks exactly the version that was found, without waiting; false when it is locked, or no longer the newest. For a row that was found
     // without a lock: what its values said can be acted on then.
     bool lock_if_free();

@@ -21,6 +21,15 @@ void equal_to(ScanKey key, Relation index, const IndexShape& shape, int column, 
                definition.name));
 }
 
+// Raises 40001 when the transaction has one snapshot for all of its commands, and that does not show the row's writer.
+void require_seen(const TableDefinition& definition, TupleTableSlot* slot) {
+    if (!IsolationUsesXactSnapshot()) return;
+    bool own_memory;
+    TransactionId writer = HeapTupleHeaderGetXmin(ExecFetchSlotHeapTuple(slot, false, &own_memory)->t_data);
+    if (!TransactionIdIsNormal(writer) || TransactionIdIsCurrentTransactionId(writer)) return;
+    if (XidInMVCCSnapshot(writer, GetTransactionSnapshot())) raise_not_visible(definition);
+}
+
 // A version that this transaction wrote is locked by that: nobody sees it before the commit, and a rollback to a savepoint takes the version away
 // together with the wish to have it.
 bool is_our_version(TupleTableSlot* slot) {
@@ -97,6 +106,8 @@ void Table::release(Row& row) {
     ExecDropSingleTupleTableSlot(row.slot_);
     table_close(row.relation_, NoLock);
 }
+
+void Row::require_seen() const { oms::pg::require_seen(table_->definition(), slot_); }
 
 bool Row::lock_if_free() {
     // As strong as what with_row() takes for a row that it locks, and kept until the transaction ends.
@@ -211,15 +222,7 @@ Probe TableProbe::finish(bool matched) {
         // The dirty snapshot names the writer of a row that is not committed yet, and nobody for our own rows.
         unfinished_writer = snapshot_.xmin;
         result = TransactionIdIsValid(snapshot_.xmin) ? Probe::unfinished : Probe::found;
-        if (result == Probe::found && IsolationUsesXactSnapshot()) {
-            bool own_memory;
-            HeapTuple tuple = ExecFetchSlotHeapTuple(slot_, false, &own_memory);
-            TransactionId writer = HeapTupleHeaderGetXmin(tuple->t_data);
-            if (!TransactionIdIsCurrentTransactionId(writer) && TransactionIdIsNormal(writer) &&
-                XidInMVCCSnapshot(writer, GetTransactionSnapshot())) {
-                raise_not_visible(table_.definition_);
-            }
-        }
+        if (result == Probe::found) require_seen(table_.definition_, slot_);
     }
     if (scan_ != nullptr) close_current();
     table_close(parent_, NoLock);

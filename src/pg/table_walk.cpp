@@ -9,6 +9,7 @@
 namespace oms::pg {
 
 Snapshot register_snapshot() { return RegisterSnapshot(GetTransactionSnapshot()); }
+Snapshot register_newest_snapshot() { return RegisterSnapshot(GetLatestSnapshot()); }
 void unregister_snapshot(Snapshot snapshot) { UnregisterSnapshot(snapshot); }
 
 namespace {

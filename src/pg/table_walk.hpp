@@ -29,6 +29,8 @@ struct WalkRange {
 
 // What this transaction sees by now, and under REPEATABLE READ what it has seen from its beginning; until it is given back.
 Snapshot register_snapshot();
+// What is committed by now, whatever the transaction's snapshot shows.
+Snapshot register_newest_snapshot();
 void unregister_snapshot(Snapshot snapshot);
 
 class TableWalk {
@@ -59,12 +61,14 @@ bool walk(Table& table, const WalkRange& range, Snapshot snapshot, Fn&& fn) {
     return !more;
 }
 
-// The same for everything in the range that a command of this transaction would see if it began now: also what the one that runs has done.
+// The same for everything in the range that is there now, what this very command did among it. For those who have locked what the rows hang on: under
+// one snapshot for the whole transaction a row that it does not show raises 40001, lest it be counted as not there.
 template <class Fn>
 void walk_now(Table& table, const WalkRange& range, Fn&& fn) {
     end_of_command();
-    Snapshot snapshot = register_snapshot();
+    Snapshot snapshot = register_newest_snapshot();
     walk(table, range, snapshot, [&](Row& row) {
+        row.require_seen();
         fn(row);
         return true;
     });
