@@ -52,7 +52,8 @@ help:
 
 ## First steps
 demo: setup ## a private server with orders living their lives; see the README
-	@$(MAKE) --no-print-directory all install
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all
+	@$(MAKE) --no-print-directory install
 	@scripts/demo.sh
 test: setup ## build, install, run every suite in a private server; the last line is the count
 	@test/run.sh
@@ -80,10 +81,12 @@ installcheck: ## pg_regress over sql/ in a private server
 isolation: ## the races: interleavings of sessions, test/isolation/specs
 	@test/run.sh isolation
 bench: setup ## rivals and ours in one run; minutes
-	@$(MAKE) --no-print-directory all install
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all
+	@$(MAKE) --no-print-directory install
 	@bench/run.sh
 soak: setup ## faults, round after round: ROUNDS=... sets how many
-	@$(MAKE) --no-print-directory all install
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all
+	@$(MAKE) --no-print-directory install
 	@test/soak.sh
 
 ## For developers

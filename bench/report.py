@@ -2,7 +2,7 @@
 """Turns what one run recorded into tables: every case with median and spread, every goal with what was reached.
 
 Input is NAME.tsv for each measurement: case, unit, value; one line for each round, in order. The tables go to standard output, and with --write also
-into README.md: a section for each measurement, between its markers, so that a part of the measurements can be taken anew.
+into README.md and tasks.md: a section for each measurement, between its markers, so that a part of the measurements can be taken anew.
 """
 import argparse
 import os
@@ -92,7 +92,7 @@ def commit():
     def git(*arguments):
         return subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "../src", "../oms--1.0.sql", "../worker", ".", ":(exclude)README.md")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "../src", "../oms--1.0.sql", "../worker", ".", ":(exclude)README.md", ":(exclude)tasks.md")
     return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes that are not committed" if changed else "")
 
 
@@ -105,13 +105,16 @@ def circumstances(options):
             f"`{command}`; load {options.load}")
 
 
-def write_section(text, measurement, section):
+def write_section(pages, measurement, section):
+    """The page that has the place for it gets the section."""
     begin, end = f"<!-- begin {measurement} -->", f"<!-- end {measurement} -->"
-    before, found_begin, rest = text.partition(begin)
-    _, found_end, after = rest.partition(end)
-    if not found_begin or not found_end:
-        sys.exit(f"report: README.md has no place for {measurement}: {begin} … {end}")
-    return f"{before}{begin}\n{section}\n{end}{after}"
+    for page, text in pages.items():
+        before, found_begin, rest = text.partition(begin)
+        _, found_end, after = rest.partition(end)
+        if found_begin and found_end:
+            pages[page] = f"{before}{begin}\n{section}\n{end}{after}"
+            return
+    sys.exit(f"report: no page has a place for {measurement}: {begin} … {end}")
 
 
 def main():
@@ -126,15 +129,15 @@ def main():
 
     goals = read_goals()
     where = circumstances(options)
-    readme = here / "README.md"
-    text = readme.read_text(encoding="utf-8")
+    pages = {here / name: (here / name).read_text(encoding="utf-8") for name in ("README.md", "tasks.md")}
     for measurement in options.measurements:
         cases = read_results(options.results / f"{measurement}.tsv")
         section = "\n".join([*goals_table(measurement, goals, cases), *cases_table(cases), f"Measured on: {where}."])
         print(f"\n## {measurement}\n\n{section}")
-        text = write_section(text, measurement, section)
+        write_section(pages, measurement, section)
     if options.write:
-        readme.write_text(text, encoding="utf-8")
+        for page, text in pages.items():
+            page.write_text(text, encoding="utf-8")
 
 
 main()

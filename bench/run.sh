@@ -4,7 +4,7 @@
 #   bench/run.sh                     all measurements, about an hour
 #   bench/run.sh clients latency     some of them: micro in_backend transitions batch clients memory pages, and with Apache Kafka (scripts/broker.sh)
 #                                    drain latency listening worker_memory held_snapshot; tasks and sagas: tasks waiting whole_order
-#   bench/run.sh --write [...]       writes the tables into bench/README.md as well
+#   bench/run.sh --write [...]       writes the tables into bench/README.md and bench/tasks.md as well
 #
 # Environment: BENCH_FULL=1 (tables of 10 million orders, a million calls through libpq, drains of a million and five million events, ten minutes of
 # outage, a snapshot held for five: two hours and 30 GB more), BENCH_ROUNDS, BENCH_SECONDS (of one pgbench run; of one run of `latency` a third),

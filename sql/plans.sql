@@ -15,12 +15,13 @@ CREATE FUNCTION public.answered(queue text) RETURNS text LANGUAGE sql
     AS $$ SELECT t.kind FROM oms.claim_tasks(queue, 1) t, oms.complete_task(t.task_id, t.lease_epoch, '{"provider_ref": "p"}') $$;
 CREATE FUNCTION public.new_order(n int) RETURNS uuid LANGUAGE sql
     AS $$ SELECT order_id FROM oms.create_order('c', 'EUR', '[{"sku": "TEA", "qty": 1, "price_minor": 100}]', 'create-' || n) $$;
--- Paid by the saga, and canceled.
+-- Paid by the saga, with a command that waits behind it and is withdrawn; and canceled.
 CREATE FUNCTION public.by_saga(n int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     id uuid := new_order(n);
 BEGIN
     PERFORM oms.pay_order(id, 'pay-' || n);
+    PERFORM oms.cancel_queued_command(q.command_id, 'x') FROM oms.queue_command(id, 'ship_order', '{}', 'queue-' || n) q;
     PERFORM answered('payments');
     PERFORM answered('payments');
     PERFORM oms.cancel_order(id, 'x', 'cancel-' || n);
@@ -76,6 +77,7 @@ CALL fill('shipment_item', '''order_id'', gen_random_uuid(), ''shipment_id'', ge
 CALL fill('saga', '''saga_id'', 1000000 + n, ''key'', gen_random_uuid()');
 CALL fill('saga_step', '''step_id'', (1000000 + n)::bigint << 14, ''saga_id'', 1000000 + n');
 CALL fill('idempotency_key', '''key'', ''other-'' || n');
+CALL fill('queued_command', '''order_id'', gen_random_uuid(), ''command_id'', 1000000 + n, ''idempotency_key'', ''other-'' || n');
 
 BEGIN;
 INSERT INTO before SELECT * FROM counters;

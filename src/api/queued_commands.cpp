@@ -106,9 +106,16 @@ void say_refused(const commands::Command& command, std::string_view reason) {
     say(command, "order.command_refused", reason);
 }
 
-void look_at_queued(Jsonb* timer_data) {
+std::optional<core::OrderId> order_of_queued(Jsonb* timer_data) {
     core::OrderId id;
-    if (!core::parse_uuid(pg::text_member(&timer_data->root, "order_id"), id)) return;
+    const bool named = core::parse_uuid(pg::text_member(&timer_data->root, "order_id"), id);
+    return named ? std::optional{id} : std::nullopt;
+}
+
+void look_at_queued(Jsonb* timer_data) {
+    const std::optional<core::OrderId> named = order_of_queued(timer_data);
+    if (!named) return;
+    const core::OrderId id = *named;
     orders::Order order = orders::lock(id);
     std::span<const commands::Command> overdue = commands::overdue_for(id, commands_max);
     for (const commands::Command& command : overdue) give_up(command, order);

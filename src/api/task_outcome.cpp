@@ -106,6 +106,9 @@ void lock_behind(std::span<const timers::Due> due) {
             }
             break;
         case timers::Kind::saga_deadline: behind.add_saga({timer.subject_id}); break;
+        case timers::Kind::queued_command:
+            if (std::optional<core::OrderId> order = order_of_queued(timer.data)) behind.orders.push(*order);
+            break;
         default: break;
         }
     }

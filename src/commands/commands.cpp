@@ -40,24 +40,29 @@ constinit pg::Plan insert_command{
     "give_up_at, status, attempts) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'waiting', 0) "
     "ON CONFLICT (idempotency_key) DO NOTHING RETURNING " OMS_COMMAND,
     {UUIDOID, TEXTOID, TEXTOID, JSONBOID, REGROLEOID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
-constinit pg::Plan select_by_id{"SELECT " OMS_COMMAND " FROM oms.queued_command WHERE command_id = $1", {INT8OID}};
-constinit pg::Plan select_by_key{"SELECT " OMS_COMMAND " FROM oms.queued_command WHERE idempotency_key = $1",
-                                 {TEXTOID}};
+constinit pg::Plan select_by_id{
+    "SELECT " OMS_COMMAND " FROM oms.queued_command WHERE command_id = $1", {INT8OID}, pg::Planned::by_index};
+constinit pg::Plan select_by_key{
+    "SELECT " OMS_COMMAND " FROM oms.queued_command WHERE idempotency_key = $1", {TEXTOID}, pg::Planned::by_index};
 constinit pg::Plan select_waiting{"SELECT " OMS_COMMAND
                                   " FROM oms.queued_command WHERE order_id = $1 AND status = 'waiting' ORDER BY "
                                   "command_id LIMIT $2",
-                                  {UUIDOID, INT4OID}};
+                                  {UUIDOID, INT4OID},
+                                  pg::Planned::by_index};
 constinit pg::Plan select_overdue{"SELECT " OMS_COMMAND
                                   " FROM oms.queued_command WHERE order_id = $1 AND status = 'waiting' AND give_up_at "
                                   "<= $3 ORDER BY command_id LIMIT $2",
-                                  {UUIDOID, INT4OID, TIMESTAMPTZOID}};
+                                  {UUIDOID, INT4OID, TIMESTAMPTZOID},
+                                  pg::Planned::by_index};
 constinit pg::Plan update_closed{
     "UPDATE oms.queued_command SET status = $2, closed_at = $3, error_code = $4, error = "
     "$5, answer = $6 WHERE command_id = $1 AND status = 'waiting' RETURNING " OMS_COMMAND,
-    {INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID}};
+    {INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, JSONBOID},
+    pg::Planned::by_index};
 constinit pg::Plan update_failed{
     "UPDATE oms.queued_command SET attempts = $2, error_code = $3, error = $4 WHERE command_id = $1",
-    {INT8OID, INT4OID, TEXTOID, TEXTOID}};
+    {INT8OID, INT4OID, TEXTOID, TEXTOID},
+    pg::Planned::by_index};
 
 #undef OMS_COMMAND
 
