@@ -153,6 +153,8 @@ class Kafka:
 
     def deny_writing(self, topic):
         self.tool("kafka.admin.AclCommand", "--add", "--deny-principal", "User:ANONYMOUS", "--operation", "Write", "--topic", topic)
+        # Answered by the controller; the broker, which is asked here, learns of it a little later.
+        eventually(lambda: "DENY" in self.tool("kafka.admin.AclCommand", "--list", "--topic", topic), f"writing to {topic} is denied")
 
     def allow_again(self, topic):
         self.tool("kafka.admin.AclCommand", "--remove", "--force", "--topic", topic)

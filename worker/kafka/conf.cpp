@@ -11,7 +11,7 @@ namespace oms::kafka {
 namespace {
 
 /// Properties that the promises rest on, or that have an option of their own.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 19> reserved = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 20> reserved = {{
     {"bootstrap.servers", "use --broker"},
     {"metadata.broker.list", "use --broker"},
     {"compression.type", "use --compression"},
@@ -29,6 +29,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 19> reserved
     {"retries", "no message is ever given up"},
     {"message.send.max.retries", "no message is ever given up"},
     {"partitioner", "it is always murmur2_random, as Java clients have it"},
+    {"sticky.partitioning.linger.ms", "each message is placed by itself"},
     {"transactional.id", "with --delivery exactly_once it follows from the database and the reader"},
     {"test.mock.num.brokers", "use --broker embedded"},
 }};
@@ -78,13 +79,14 @@ ConfHandle producer_conf(const KafkaSettings& settings, Batching batching, const
     }
     // A refused batch stops everything behind it: some of its messages may be good, and must not be overtaken. A
     // transaction fails as a whole anyway.
-    const bool gapless = batching == Batching::many && transactional_id.empty();
+    const bool gapless = !batching.alone() && transactional_id.empty();
     set(conf.get(), "enable.gapless.guarantee", gapless ? "true" : "false");
-    if (batching == Batching::alone) set(conf.get(), "batch.num.messages", "1");
+    if (batching.alone()) set(conf.get(), "batch.num.messages", "1");
     // A message waits for its broker as long as it takes: dropped by a timeout behind our back, it
     // would be overtaken by the next one of its key.
     set(conf.get(), "message.timeout.ms", "0");
-    set(conf.get(), "partitioner", "murmur2_random");
+    // Each message asks the partitioner, the producer's own (producer.cpp), also one without a key.
+    set(conf.get(), "sticky.partitioning.linger.ms", "0");
     set(conf.get(), "compression.type", settings.compression);
     set(conf.get(), "linger.ms", to_string(linger));
     // The relay bounds what is in flight. The client's own bounds lie above, with room for replays and

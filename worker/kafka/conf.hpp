@@ -25,12 +25,15 @@ struct KafkaSettings {
 };
 
 /// How messages travel: many in a request, as is usual, or each alone, so that a refusal names the one it is meant for.
-enum class Batching { many, alone };
+struct Batching {
+    std::size_t suspects = 0;  // so many, the first ones of the producer, have to travel alone
+    bool alone() const noexcept { return suspects > 0; }
+};
 
 /// Builds the producer's configuration. Throws runtime::ConfigError for a property that librdkafka
 /// does not know or take, and for one that is not the user's to set.
 /// With a transactional id the producer writes in transactions.
-ConfHandle producer_conf(const KafkaSettings& settings, Batching batching = Batching::many,
+ConfHandle producer_conf(const KafkaSettings& settings, Batching batching = {},
                          const std::string& transactional_id = "");
 
 /// The same of a consumer that sees what is committed, without a group.

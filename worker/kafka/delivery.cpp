@@ -31,6 +31,12 @@ relay::Delivery delivery_of(const rd_kafka_message_t& report, bool unknown_topic
     relay::Delivery delivery;
     delivery.token = reinterpret_cast<std::uintptr_t>(report._private);
     delivery.topic = rd_kafka_topic_name(report.rkt);
+    // Without an offset the broker has not said so: the client concluded it from the answer to a later request.
+    if (report.err == RD_KAFKA_RESP_ERR_NO_ERROR && report.offset < 0) {
+        delivery.outcome = relay::Delivery::Outcome::unconfirmed;
+        delivery.error = "acknowledged without an offset";
+        return delivery;
+    }
     if (report.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         delivery.partition = report.partition;
         delivery.offset = report.offset;

@@ -5,6 +5,17 @@
 #include <stdexcept>
 
 namespace oms::kafka {
+namespace {
+
+/// The way Java clients choose a partition, and the gate's consent. A number that is no partition makes the client refuse.
+std::int32_t place(const rd_kafka_topic_t* topic, const void* key, std::size_t size, std::int32_t count, void* gate,
+                   void* token) noexcept {
+    const auto partition = rd_kafka_msg_partitioner_murmur2_random(topic, key, size, count, gate, token);
+    const bool admitted = static_cast<PartitionGate*>(gate)->ask(reinterpret_cast<std::uintptr_t>(token), partition);
+    return admitted ? partition : count;
+}
+
+}  // namespace
 
 Producer::Producer(ConfHandle conf) {
     std::array<char, 512> error{};
@@ -29,9 +40,19 @@ Producer::~Producer() {
 rd_kafka_topic_t* Producer::topic(std::string_view name) {
     const auto known = topics_.find(name);
     if (known != topics_.end()) return known->second.get();
-    TopicHandle made(rd_kafka_topic_new(client_.get(), std::string(name).c_str(), nullptr));
-    if (!made) return nullptr;
+    auto* const conf = rd_kafka_default_topic_conf_dup(client_.get());
+    rd_kafka_topic_conf_set_partitioner_cb(conf, place);
+    rd_kafka_topic_conf_set_opaque(conf, &gates_.emplace_back());
+    TopicHandle made(rd_kafka_topic_new(client_.get(), std::string(name).c_str(), conf));
+    if (!made) {
+        gates_.pop_back();
+        return nullptr;
+    }
     return topics_.emplace(name, std::move(made)).first->second.get();
+}
+
+PartitionGate& Producer::gate_of(const rd_kafka_topic_t& topic) {
+    return *static_cast<PartitionGate*>(rd_kafka_topic_opaque(&topic));
 }
 
 }  // namespace oms::kafka

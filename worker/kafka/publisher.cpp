@@ -32,30 +32,58 @@ Publisher::Publisher(const KafkaSettings& settings, runtime::Metrics& metrics, r
       metrics_(metrics),
       status_(status),
       next_batching_(batching),
-      batching_(std::exchange(batching, Batching::many)),
+      batching_(std::exchange(batching, {})),
       transactional_(!transactional_id.empty()),
       producer_(producer_conf(settings, batching_, transactional_id)),
       cloud_events_(settings.source) {}
 
 void Publisher::publish(relay::Token token, const relay::Event& event) {
+    given(token);
     produce(token, {event.topic, event.key, event.payload, cloud_events_.headers_of(event)});
 }
 
 void Publisher::publish(relay::Token token, const relay::Message& message) {
+    given(token);
+    send(token, message);
+}
+
+/// The relay reads again in the order it read before, so the first messages given are those that were on their way.
+void Publisher::given(relay::Token token) {
+    ++unsettled_;
+    if (suspected_ == batching_.suspects) return;
+    ++suspected_;
+    suspects_.insert(token);
+}
+
+void Publisher::settled(const relay::Delivery& delivery) {
+    if (delivery.outcome == relay::Delivery::Outcome::unconfirmed) return;
+    if (!transactional_) --unsettled_;
+    suspects_.erase(delivery.token);
+    if (!transactional_ && sent_enough_alone()) broken_ = true;
+}
+
+void Publisher::send(relay::Token token, const relay::Message& message) {
     const std::vector<Header> headers(message.headers.begin(), message.headers.end());
     produce(token, {message.topic, message.key, message.payload, headers});
 }
 
 relay::Message Publisher::message_of(const relay::Event& event) {
-    relay::Message message{std::string(event.topic), std::string(event.key), std::string(event.payload), {}};
-    for (const auto& [name, value] : cloud_events_.headers_of(event)) message.headers.emplace_back(name, value);
+    return message_of({event.topic, event.key, event.payload, cloud_events_.headers_of(event)});
+}
+
+relay::Message Publisher::message_of(const Parts& parts) {
+    relay::Message message{std::string(parts.topic), std::string(parts.key), std::string(parts.payload), {}};
+    for (const auto& [name, value] : parts.headers) message.headers.emplace_back(name, value);
     return message;
 }
 
 void Publisher::produce(relay::Token token, const Parts& parts) {
     before_message();
     auto* const topic = producer_.topic(parts.topic);
-    if (topic == nullptr) return refuse(token, parts, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION);
+    if (topic == nullptr) return refuse({token, message_of(parts)}, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION);
+    auto& gate = Producer::gate_of(*topic);
+    if (!gate.admits()) return gate.hold({token, message_of(parts)});
+    gate.offer(token);
     auto headers = handle_of(parts.headers);
     std::array<rd_kafka_vu_t, 7> fields{};
     fields[0].vtype = RD_KAFKA_VTYPE_RKT;
@@ -75,29 +103,29 @@ void Publisher::produce(relay::Token token, const Parts& parts) {
     fields[6].vtype = RD_KAFKA_VTYPE_PARTITION;
     fields[6].u.i32 = parts.partition;
     const ErrorHandle error(rd_kafka_produceva(producer_.get(), fields.data(), fields.size()));
-    if (error) return refuse(token, parts, rd_kafka_error_code(error.get()));
+    if (gate.offered() == PartitionGate::Entry::must_wait) return gate.hold({token, message_of(parts)});
+    if (error) {
+        gate.withdraw();
+        return refuse({token, message_of(parts)}, rd_kafka_error_code(error.get()));
+    }
+    if (parts.partition == RD_KAFKA_PARTITION_UA && gate.offered() == PartitionGate::Entry::topic_unknown)
+        gate.send_ahead(token);
     // The client owns the headers now, because it took the message.
     [[maybe_unused]] auto* const taken = headers.release();
 }
 
-void Publisher::refuse(relay::Token token, const Parts& parts, rd_kafka_resp_err_t error) {
+void Publisher::refuse(PartitionGate::Held refused, rd_kafka_resp_err_t error) {
     if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         throw std::runtime_error("the Kafka client's queue is full although the relay is within bounds");
     const auto kind = classify(error, settings_.unknown_topic_waits);
     if (kind == ErrorClass::fatal) broken_ = true;
     relay::Delivery delivery;
-    delivery.token = token;
+    delivery.token = refused.token;
     delivery.outcome = outcome_of(kind);
     delivery.error = std::string(rd_kafka_err2name(error)) + ": " + rd_kafka_err2str(error);
     delivery.topic = "";
-    if (auto* const topic = producer_.topic(parts.topic)) delivery.topic = rd_kafka_topic_name(topic);
-    if (kind == ErrorClass::reject) {
-        delivery.message = std::make_unique<relay::Message>();
-        delivery.message->topic = parts.topic;
-        delivery.message->key = parts.key;
-        delivery.message->payload = parts.payload;
-        for (const auto& [name, value] : parts.headers) delivery.message->headers.emplace_back(name, value);
-    }
+    if (auto* const topic = producer_.topic(refused.message.topic)) delivery.topic = rd_kafka_topic_name(topic);
+    if (kind == ErrorClass::reject) delivery.message = std::make_unique<relay::Message>(std::move(refused.message));
     refused_.push_back(std::move(delivery));
     producer_.arrived().signal();
 }
@@ -105,12 +133,16 @@ void Publisher::refuse(relay::Token token, const Parts& parts, rd_kafka_resp_err
 std::vector<relay::Delivery> Publisher::deliveries() {
     // Cleared before the queue is emptied: what arrives in between signals again.
     producer_.arrived().clear();
-    auto arrived = std::move(refused_);
-    refused_.clear();
+    auto arrived = std::exchange(refused_, {});
+    for (const auto& delivery : arrived) settled(delivery);
     while (auto event = producer_.next_event()) {
         switch (rd_kafka_event_type(event.get())) {
         case RD_KAFKA_EVENT_DR:
-            while (const auto* report = rd_kafka_event_message_next(event.get())) arrived.push_back(judge(*report));
+            while (const auto* report = rd_kafka_event_message_next(event.get())) {
+                arrived.push_back(judge(*report));
+                settled(arrived.back());
+                let_in(*report, arrived.back().outcome);
+            }
             break;
         case RD_KAFKA_EVENT_ERROR: on_error(event.get()); break;
         case RD_KAFKA_EVENT_STATS: on_statistics(event.get()); break;
@@ -127,22 +159,45 @@ std::vector<relay::Delivery> Publisher::deliveries() {
 /// begins at the cursor again, sends as many as may have been on their way one by one.
 relay::Delivery Publisher::judge(const rd_kafka_message_t& report) {
     auto delivery = delivery_of(report, settings_.unknown_topic_waits);
-    if (batching_ == Batching::alone) {
-        ++answered_alone_;
-        if (transactional_ && delivery.outcome == relay::Delivery::Outcome::rejected)
-            next_batching_ = Batching::alone;  // its whole transaction is read again
-        else if (!transactional_ && sent_enough_alone())
-            broken_ = true;
+    if (batching_.alone()) {
+        // Its whole transaction is read again.
+        if (transactional_ && delivery.outcome == relay::Delivery::Outcome::rejected) send_alone_next();
     } else if (blames_the_batch(report.err)) {
-        if (next_batching_ == Batching::many)
+        if (!next_batching_.alone())
             log::warning("a batch was refused; its messages will be sent one by one",
                          {{"topic", delivery.topic}, {"error", delivery.error}});
-        next_batching_ = Batching::alone;
+        send_alone_next();
         broken_ = true;
         delivery.outcome = relay::Delivery::Outcome::unconfirmed;
         delivery.message.reset();
     }
     return delivery;
+}
+
+/// What waited for this answer goes on; or is as guilty, of the topic; or is read again, in order not to overtake anything.
+void Publisher::let_in(const rd_kafka_message_t& report, relay::Delivery::Outcome outcome) {
+    const bool sent = outcome == relay::Delivery::Outcome::sent;
+    auto waited = Producer::gate_of(*report.rkt)
+                      .answered(reinterpret_cast<std::uintptr_t>(report._private), report.partition, sent);
+    if (waited.empty()) return;
+    if (outcome == relay::Delivery::Outcome::rejected && !blames_the_batch(report.err)) {
+        for (auto& held : waited) refuse(std::move(held), report.err);
+    } else if (broken_ || outcome == relay::Delivery::Outcome::unconfirmed) {
+        leave_unconfirmed(waited);
+    } else {
+        for (const auto& [token, message] : waited) send(token, message);
+    }
+}
+
+void Publisher::leave_unconfirmed(const std::deque<PartitionGate::Held>& messages) {
+    for (const auto& held : messages) {
+        relay::Delivery delivery;
+        delivery.token = held.token;
+        delivery.outcome = relay::Delivery::Outcome::unconfirmed;
+        delivery.error = "not sent: it waited behind the first message of its partition";
+        refused_.push_back(std::move(delivery));
+    }
+    if (!messages.empty()) producer_.arrived().signal();
 }
 
 void Publisher::on_log(rd_kafka_event_t* event) {
@@ -193,6 +248,7 @@ void Publisher::show_broker(bool up) {
 }
 
 void Publisher::drop_queued() {
+    for (auto& gate : producer_.gates()) leave_unconfirmed(gate.give_up());
     rd_kafka_purge(producer_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING);
 }
 
@@ -204,7 +260,7 @@ std::unique_ptr<relay::Publisher> Publishers::open(const std::string& identity) 
 Publishers::Publishers(KafkaSettings settings, runtime::Metrics& metrics, runtime::Status& status)
     : settings_(std::move(settings)), metrics_(metrics), status_(status) {
     // Judged as a whole now, not when the first session stands: some values clash only together.
-    const Producer trial(producer_conf(settings_, Batching::many, settings_.exactly_once ? "oms-trial" : ""));
+    const Producer trial(producer_conf(settings_, {}, settings_.exactly_once ? "oms-trial" : ""));
 }
 
 }  // namespace oms::kafka

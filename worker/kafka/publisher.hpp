@@ -3,9 +3,12 @@
 // With an identity the producer is a transactional one; what that takes is in transactional_publisher.hpp.
 #pragma once
 
+#include <algorithm>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -41,20 +44,31 @@ class Publisher : public relay::Publisher {
     };
     void produce(relay::Token token, const Parts& parts);
     virtual void before_message() {}
+    void know(const std::string& topic) { producer_.topic(topic); }
 
     rd_kafka_t* client() const noexcept { return producer_.get(); }
     const KafkaSettings& settings() const noexcept { return settings_; }
     void show_broker(bool up);
-    void send_alone_next() noexcept { next_batching_ = Batching::alone; }
+    /// The next producer sends alone what this one was given and the broker has not settled.
+    void send_alone_next() noexcept { next_batching_.suspects = std::max<std::size_t>(unsettled_, 1); }
     void give_up() noexcept { broken_ = true; }
     std::size_t refused_on_the_spot() const noexcept { return refused_.size(); }
     /// True when the client complained, of whatever, since the last call.
     bool take_complaint() noexcept { return std::exchange(complaint_, false); }
-    bool sent_enough_alone() const noexcept { return answered_alone_ >= settings_.in_flight_messages; }
+    bool sent_enough_alone() const noexcept {
+        return batching_.alone() && suspected_ == batching_.suspects && suspects_.empty();
+    }
+    void transaction_is_settled() noexcept { unsettled_ = 0; }
 
   private:
     relay::Delivery judge(const rd_kafka_message_t& report);
-    void refuse(relay::Token token, const Parts& parts, rd_kafka_resp_err_t error);
+    void given(relay::Token token);
+    void send(relay::Token token, const relay::Message& message);
+    void settled(const relay::Delivery& delivery);
+    static relay::Message message_of(const Parts& parts);
+    void let_in(const rd_kafka_message_t& report, relay::Delivery::Outcome outcome);
+    void leave_unconfirmed(const std::deque<PartitionGate::Held>& messages);
+    void refuse(PartitionGate::Held refused, rd_kafka_resp_err_t error);
     void on_error(rd_kafka_event_t* event);
     void on_log(rd_kafka_event_t* event);
     void on_statistics(rd_kafka_event_t* event);
@@ -65,7 +79,10 @@ class Publisher : public relay::Publisher {
     Batching& next_batching_;  // of the producer that follows this one
     const Batching batching_;
     const bool transactional_;
-    std::size_t answered_alone_ = 0;
+    std::size_t unsettled_ =
+        0;  // given, and neither sent nor rejected; in transactions: since the last one was committed
+    std::size_t suspected_ = 0;  // of what travels alone: how many were given, and which of them are not answered
+    std::unordered_set<relay::Token> suspects_;
     Producer producer_;
     CloudEvents cloud_events_;
     std::vector<relay::Delivery> refused_;  // on the spot, answered with the next deliveries
@@ -86,7 +103,7 @@ class Publishers final : public relay::Publishers {
     KafkaSettings settings_;
     runtime::Metrics& metrics_;
     runtime::Status& status_;
-    Batching batching_ = Batching::many;
+    Batching batching_;
 };
 
 }  // namespace oms::kafka

@@ -35,7 +35,10 @@ TransactionalPublisher::TransactionalPublisher(const KafkaSettings& settings, ru
                                                runtime::Status& status, Batching& batching, const std::string& identity)
     : Publisher(settings, metrics, status, batching, "oms-" + identity),
       identity_(identity),
-      topic_(settings, identity) {}
+      topic_(settings, identity) {
+    // The first handle of a topic decides who places its messages, so it has to be the producer's own.
+    know(settings.cursor_topic);
+}
 
 bool TransactionalPublisher::take_over(Clock::duration patience) {
     if (!fenced_others_) {
@@ -102,6 +105,7 @@ bool TransactionalPublisher::commit(Clock::duration patience) {
     const ErrorHandle error(rd_kafka_commit_transaction(client(), ms_of(patience)));
     if (!error) {
         in_transaction_ = false;
+        transaction_is_settled();
         if (sent_enough_alone()) give_up();  // the next producer sends many in a request again
         return true;
     }

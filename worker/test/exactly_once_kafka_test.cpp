@@ -286,7 +286,7 @@ TEST_F(ExactlyOnceKafka, TheCursorIsFoundBehindManyOthersAndAnOpenTransaction) {
 
     kafka::KafkaSettings settings;
     settings.bootstrap = broker;
-    kafka::Producer other(kafka::producer_conf(settings, kafka::Batching::many, topic + ".other"));
+    kafka::Producer other(kafka::producer_conf(settings, {}, topic + ".other"));
     const auto write = [&](int count) {
         for (int i = 0; i < count; ++i)
             ASSERT_EQ(rd_kafka_produce(other.topic(topic + ".cursors"), 0, RD_KAFKA_MSG_F_COPY, const_cast<char*>("{}"),

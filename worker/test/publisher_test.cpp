@@ -7,6 +7,7 @@
 #include <set>
 
 #include "kafka/cloud_event.hpp"
+#include "kafka/delivery.hpp"
 #include "kafka/error.hpp"
 #include "kafka/publisher.hpp"
 #include "runtime/config.hpp"
@@ -90,7 +91,7 @@ class MockSide final : public Side {
 
     kafka::EmbeddedBroker broker{1};
     kafka::KafkaSettings settings;
-    kafka::Batching batching = kafka::Batching::many;
+    kafka::Batching batching;
     runtime::Metrics metrics;
     runtime::SteadyClock clock;
     runtime::Status status{clock};
@@ -159,8 +160,8 @@ struct Publisher : testing::Test {
         if (all.size() != 1) throw std::logic_error("no answer");
         return std::move(all.front());
     }
-    void push_produce_errors(std::initializer_list<rd_kafka_resp_err_t> errors) {
-        rd_kafka_mock_push_request_errors_array(side.broker.cluster(), 0, errors.size(), errors.begin());
+    void push_produce_errors(const std::vector<rd_kafka_resp_err_t>& errors) {
+        rd_kafka_mock_push_request_errors_array(side.broker.cluster(), 0, errors.size(), errors.data());
     }
 };
 
@@ -209,7 +210,6 @@ TEST_F(Publisher, AMessageTooLargeForTheClientIsRejectedWithItsContent) {
 
 TEST_F(Publisher, ARefusedBatchIsJudgedMessageByMessageAndNothingOvertakesIt) {
     side.settings.linger = 200ms;
-    side.settings.in_flight_messages = 3;
     push_produce_errors({RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE});
     const auto send_three = [this](relay::EventId first) {
         const auto publisher = side.open();
@@ -253,6 +253,67 @@ TEST_F(Publisher, InfrastructureFailuresAreRetriedUntilTheyPass) {
                          RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
                          RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR});
     EXPECT_EQ(send_one(event(1, "a")).outcome, Delivery::Outcome::sent);
+}
+
+TEST_F(Publisher, NothingFollowsAFirstMessageThatIsNotAcknowledged) {
+    // A broker that knows nothing of a producer in a partition takes its second request although the first one failed. The
+    // embedded broker never looks at sequence numbers, and answers late enough for both to be on the way.
+    side.batching.suspects = 1000;
+    const auto publisher = side.open();
+    publisher->publish(1, event(1, "elsewhere", "others"));  // the connection, and the producer's id
+    ASSERT_EQ(await(*publisher, 1).size(), 1u);
+    using Errors = std::vector<rd_kafka_resp_err_t>;
+    const Errors of_the_scout = {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                                 RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART};
+    const Errors of_each_partition(4, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
+    for (const auto& [topic, errors] :
+         std::map<std::string, Errors>{{"unknown", of_the_scout}, {"known", of_each_partition}}) {
+        SCOPED_TRACE(topic);
+        if (topic == "known") rd_kafka_mock_topic_create(side.broker.cluster(), topic.c_str(), 4, 1);
+        constexpr int rtt_ms = 300;
+        rd_kafka_mock_broker_set_rtt(side.broker.cluster(), 1, rtt_ms);
+        push_produce_errors(errors);
+        constexpr relay::Token count = 40;
+        for (relay::Token token = 1; token <= count; ++token)
+            publisher->publish(token,
+                               event(static_cast<relay::EventId>(token), "key" + std::to_string(token % 8), topic));
+        std::set<std::pair<std::int32_t, std::int64_t>> places;
+        for (const auto& delivery : await(*publisher, count)) {
+            EXPECT_EQ(delivery.outcome, Delivery::Outcome::sent) << delivery.error;
+            places.emplace(delivery.partition, delivery.offset);
+        }
+        EXPECT_EQ(places.size(), count);
+        rd_kafka_mock_broker_set_rtt(side.broker.cluster(), 1, 0);
+        std::map<std::string, std::vector<int>> written;
+        for (const auto& message : consume_all(side.broker.addresses(), topic))
+            written[message.key].push_back(std::stoi(message.headers.at("ce_id")));
+        EXPECT_EQ(written.size(), 8u);
+        for (const auto& [key, ids] : written) {
+            EXPECT_EQ(ids.size(), count / 8) << key;
+            EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end())) << key;
+        }
+    }
+}
+
+TEST_F(Publisher, WhatWaitsForAFirstMessageIsAnsweredWhenThatFails) {
+    const auto publisher = side.open();
+    push_produce_errors({RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED});
+    for (relay::Token token = 1; token <= 5; ++token) publisher->publish(token, event(1, "a"));
+    std::set<relay::Token> answered;
+    for (const auto& delivery : await(*publisher, 5)) {
+        EXPECT_EQ(delivery.outcome, Delivery::Outcome::rejected) << delivery.error;
+        answered.insert(delivery.token);
+    }
+    EXPECT_EQ(answered.size(), 5u);
+    EXPECT_TRUE(publisher->deliveries().empty());
+}
+
+TEST_F(Publisher, AnAcknowledgementWithoutAnOffsetIsNone) {
+    kafka::Producer producer(kafka::producer_conf(side.settings));
+    rd_kafka_message_t report{};
+    report.rkt = producer.topic("orders");
+    report.offset = RD_KAFKA_OFFSET_INVALID;
+    EXPECT_EQ(kafka::delivery_of(report, true).outcome, Delivery::Outcome::unconfirmed);
 }
 
 TEST_F(Publisher, AFatalErrorBreaksTheProducerAndAnswersWhatIsQueued) {
