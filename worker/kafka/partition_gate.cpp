@@ -1,30 +1,42 @@
 #include "kafka/partition_gate.hpp"
 
+#include <chrono>
 #include <iterator>
 #include <utility>
 
 namespace oms::kafka {
+namespace {
+
+constexpr runtime::Clock::duration remembered = std::chrono::hours(1);
+
+}  // namespace
+
+bool PartitionGate::Partition::open(runtime::Clock::time_point now) const noexcept {
+    return acknowledged && now - *acknowledged < remembered;
+}
 
 bool PartitionGate::ask(relay::Token token, std::int32_t partition) {
     const std::lock_guard lock(mutex_);
     const auto index = static_cast<std::size_t>(partition);
     if (index >= partitions_.size()) partitions_.resize(index + 1);
     auto& place = partitions_[index];
-    if (!place.open && !place.opener) {
+    const bool open = place.open(offer_.now);
+    if (!open && !place.opener) {
         place.opener = token;
         ++opening_;
     }
     // One that the client places later, in a thread of its own, cannot be held any more. It is alone: see admits().
     if (std::this_thread::get_id() != producing_) return true;
-    const bool admitted = place.open || place.opener == token;
-    offer_ = Offer{token, admitted ? Entry::admitted : Entry::must_wait, partition};
+    const bool admitted = open || place.opener == token;
+    offer_.entry = admitted ? Entry::admitted : Entry::must_wait;
+    offer_.partition = partition;
     return admitted;
 }
 
-void PartitionGate::offer(relay::Token token) {
+void PartitionGate::offer(relay::Token token, runtime::Clock::time_point now) {
     const std::lock_guard lock(mutex_);
     producing_ = std::this_thread::get_id();
-    offer_ = Offer{token, Entry::topic_unknown, nowhere};
+    offer_ = Offer{token, Entry::topic_unknown, nowhere, now};
 }
 
 PartitionGate::Entry PartitionGate::offered() {
@@ -43,20 +55,22 @@ void PartitionGate::withdraw() {
 
 void PartitionGate::hold(Held held) { held_[scout_ ? nowhere : offer_.partition].push_back(std::move(held)); }
 
-std::deque<PartitionGate::Held> PartitionGate::answered(relay::Token token, std::int32_t partition, bool sent) {
+std::deque<PartitionGate::Held> PartitionGate::answered(relay::Token token, std::int32_t partition, bool sent,
+                                                        runtime::Clock::time_point now) {
     std::deque<Held> freed;
     const auto free = [&](std::int32_t behind) {
         auto waited = held_.extract(behind);
         if (waited) std::move(waited.mapped().begin(), waited.mapped().end(), std::back_inserter(freed));
     };
     const std::lock_guard lock(mutex_);
+    const auto reached = static_cast<std::size_t>(partition);
+    if (sent && partition >= 0 && reached < partitions_.size()) partitions_[reached].acknowledged = now;
     if (opening_ > 0)
         for (std::size_t index = 0; index < partitions_.size(); ++index) {
             auto& place = partitions_[index];
             if (place.opener != token) continue;
             place.opener.reset();
             --opening_;
-            place.open = sent && static_cast<std::int32_t>(index) == partition;
             free(static_cast<std::int32_t>(index));
         }
     if (scout_ == token) {

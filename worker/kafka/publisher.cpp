@@ -83,7 +83,7 @@ void Publisher::produce(relay::Token token, const Parts& parts) {
     if (topic == nullptr) return refuse({token, message_of(parts)}, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION);
     auto& gate = Producer::gate_of(*topic);
     if (!gate.admits()) return gate.hold({token, message_of(parts)});
-    gate.offer(token);
+    gate.offer(token, now_);
     auto headers = handle_of(parts.headers);
     std::array<rd_kafka_vu_t, 7> fields{};
     fields[0].vtype = RD_KAFKA_VTYPE_RKT;
@@ -133,6 +133,7 @@ void Publisher::refuse(PartitionGate::Held refused, rd_kafka_resp_err_t error) {
 std::vector<relay::Delivery> Publisher::deliveries() {
     // Cleared before the queue is emptied: what arrives in between signals again.
     producer_.arrived().clear();
+    now_ = runtime::SteadyClock().now();
     auto arrived = std::exchange(refused_, {});
     for (const auto& delivery : arrived) settled(delivery);
     while (auto event = producer_.next_event()) {
@@ -178,7 +179,7 @@ relay::Delivery Publisher::judge(const rd_kafka_message_t& report) {
 void Publisher::let_in(const rd_kafka_message_t& report, relay::Delivery::Outcome outcome) {
     const bool sent = outcome == relay::Delivery::Outcome::sent;
     auto waited = Producer::gate_of(*report.rkt)
-                      .answered(reinterpret_cast<std::uintptr_t>(report._private), report.partition, sent);
+                      .answered(reinterpret_cast<std::uintptr_t>(report._private), report.partition, sent, now_);
     if (waited.empty()) return;
     if (outcome == relay::Delivery::Outcome::rejected && !blames_the_batch(report.err)) {
         for (auto& held : waited) refuse(std::move(held), report.err);

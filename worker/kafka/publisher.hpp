@@ -85,7 +85,8 @@ class Publisher : public relay::Publisher {
     std::unordered_set<relay::Token> suspects_;
     Producer producer_;
     CloudEvents cloud_events_;
-    std::vector<relay::Delivery> refused_;  // on the spot, answered with the next deliveries
+    runtime::Clock::time_point now_ = runtime::SteadyClock().now();  // when deliveries() was called last
+    std::vector<relay::Delivery> refused_;                           // on the spot, answered with the next deliveries
     bool broken_ = false;
     bool complaint_ = false;
     rd_kafka_resp_err_t reported_ = RD_KAFKA_RESP_ERR_NO_ERROR;  // the error that was logged last, and when
