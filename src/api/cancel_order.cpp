@@ -1,7 +1,6 @@
 // oms.cancel_order: the transition itself where nothing is held; where the built-in saga has worked for the order, the way back through it.
 #include "api/fulfilment.hpp"
 #include "api/request.hpp"
-#include "api/shipping.hpp"
 #include "api/transition.hpp"
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
@@ -19,15 +18,6 @@ orders::Order cancel_at_once(const core::OrderId& id, std::optional<std::int32_t
         if (decision.refusal != core::Refusal::none) raise_refusal(order, core::order_action::cancel, decision.refusal);
         take_transition(order, change, decision, reason);
     });
-}
-
-// The machine is asked without the saga's own mark: that the saga has the order is what makes this possible.
-void require_cancelable(const orders::Order& order) {
-    core::OrderFacts facts = order.facts();
-    facts.pending_action = {};
-    core::Decision decision = core::decide(facts, core::order_action::cancel, orders::owner_transitions());
-    if (decision.refusal != core::Refusal::none) raise_refusal(order, core::order_action::cancel, decision.refusal);
-    require_nothing_out(order, shipments::of_order(order.id));
 }
 
 [[noreturn]] void raise_uncancelable(const core::OrderId& id, const saga::State& saga) {

@@ -1,7 +1,11 @@
 // What the built-in saga and the commands over it share.
 #include "api/fulfilment.hpp"
 
+#include "api/request.hpp"
+#include "api/shipping.hpp"
+#include "pg/memory.hpp"
 #include "pg/raise.hpp"
+#include "pg/transaction.hpp"
 
 #include "pg/poison.hpp"
 
@@ -25,6 +29,44 @@ void set_pending(const core::OrderId& id, std::string_view action) {
 
 std::optional<saga::State> fulfilment_of(const core::OrderId& id) {
     return saga::find_by_key(fulfilment, orders::id_text(id));
+}
+
+namespace {
+
+// The machine is asked without the saga's own mark: that the saga has the order is what makes this possible.
+core::Decision decide_cancel(const orders::Order& order) {
+    core::OrderFacts facts = order.facts();
+    facts.pending_action = {};
+    return core::decide(facts, core::order_action::cancel, orders::owner_transitions());
+}
+
+bool is_cancelable(const orders::Order& order) {
+    return decide_cancel(order).refusal == core::Refusal::none && !is_partly_out(shipments::of_order(order.id));
+}
+
+}  // namespace
+
+void require_cancelable(const orders::Order& order) {
+    core::Decision decision = decide_cancel(order);
+    if (decision.refusal != core::Refusal::none) raise_refusal(order, core::order_action::cancel, decision.refusal);
+    require_nothing_out(order, shipments::of_order(order.id));
+}
+
+void mark_undoing(core::SagaId id, Undoing undoing) {
+    core::OrderId order_id{};
+    if (!core::parse_uuid(saga::order_of_step(core::saga::step_id(id.value, 0)), order_id)) return;
+    const orders::Order order = orders::lock(order_id);
+    const std::optional<saga::State> fulfilled = fulfilment_of(order_id);
+    if (!fulfilled || fulfilled->id != id || core::is_final(order.status)) return;
+    if (undoing == Undoing::begins) {
+        // What is parked, or goes back already, refuses by itself.
+        if (fulfilled->status != core::saga::SagaStatus::running && !core::saga::is_final(fulfilled->status)) return;
+        require_cancelable(order);
+    } else if (fulfilled->status != core::saga::SagaStatus::parked || !is_cancelable(order)) {
+        return;
+    }
+    set_pending(order_id, "canceling");
+    pg::end_of_command();
 }
 
 namespace {

@@ -20,6 +20,15 @@ void set_pending(const core::OrderId& id, std::string_view action);
 // The order's newest fulfilment; nothing when it has none. The order is locked.
 std::optional<saga::State> fulfilment_of(const core::OrderId& id);
 
+// Raises illegal_transition unless the order can be canceled; that its own saga has it is no obstacle.
+void require_cancelable(const orders::Order& order);
+
+// Before a saga is undone, or its undoing goes on: locks its order, if it is a fulfilment's that has not ended, and marks it as being canceled, so that
+// nothing leaves the house while the money goes back. Beginning it raises what require_cancelable() raises; whoever goes on with it is stopped by the
+// step before the first that returns money.
+enum class Undoing : bool { begins, goes_on };
+void mark_undoing(core::SagaId saga, Undoing undoing);
+
 // operation_in_progress: whatever the order's pending_action names has it, so that it cannot `verb` now; the saga behind it is named. `order` is locked.
 [[noreturn]] void raise_busy(const orders::Order& order, std::string_view verb);
 // The same where it is this saga, whatever the order says.

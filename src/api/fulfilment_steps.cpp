@@ -62,6 +62,15 @@ payments::Work work_of(const Context& context) {
     return work;
 }
 
+// What is in the way of canceling the order, for people; nullptr: nothing, or it has ended already. Asked before money moves, and not only when the
+// order's turn comes: what cannot be undone is to be found while nothing is.
+const char* kept_from_cancel(const Context& context) {
+    if (core::is_final(context.order.status)) return nullptr;
+    if (is_partly_out(shipments::of_order(context.order.id))) return "a part of the order has left the house";
+    const core::Decision decision = decide(context, core::order_action::cancel);
+    return decision.refusal == core::Refusal::none ? nullptr : refused(context, core::order_action::cancel);
+}
+
 bool is_held(const payments::Payment& payment) {
     return payment.status == "authorized" || payment.status == "capture_pending" ||
            payment.status == "capture_failed" || payment.status == "captured" || payment.status == "partially_refunded";
@@ -83,15 +92,13 @@ OMS_FUNCTION(oms_fulfilment_cancel) {
     pg::Call call{fcinfo};
     Context context = context_of(call);
     if (core::is_final(context.order.status)) return call.null();
-    if (is_partly_out(shipments::of_order(context.order.id)))
-        return say("$fail", "a part of the order has left the house");
+    if (const char* obstacle = kept_from_cancel(context)) return say("$fail", obstacle);
     // An order that counts as paid since its payment was authorized has nothing to be refunded once the authorization is void.
     if (!payments::of_order(context.order.id).empty()) {
         context.order.paid_minor =
             std::min(context.order.paid_minor, payments::sums_of(context.order.id).captured_minor);
     }
-    core::Decision decision = decide(context, core::order_action::cancel);
-    if (decision.refusal != core::Refusal::none) return say("$fail", refused(context, core::order_action::cancel));
+    const core::Decision decision = decide(context, core::order_action::cancel);
     orders::change(context.order.id, std::nullopt, [&](const orders::Order& order, orders::Change& change) {
         change.next.pending_action = {};
         take_transition(order, change, decision, context.failure);
@@ -155,10 +162,12 @@ OMS_FUNCTION(oms_fulfilment_capture) {
     return captured ? call.null() : say("$fail", "there is no authorized payment to capture");
 }
 
-// Gives the money back, payment by payment: the engine asks again after each until nothing is held. What nobody knows about is waited for.
+// Gives the money back, payment by payment: the engine asks again after each until nothing is held. What nobody knows about is waited for. An order that
+// cannot be canceled keeps its money: the saga is parked here, behind the barrier.
 OMS_FUNCTION(oms_fulfilment_return_money) {
     pg::Call call{fcinfo};
     Context context = context_of(call);
+    if (const char* obstacle = kept_from_cancel(context)) return say("$fail", obstacle);
     for (const payments::Payment& payment : payments::of_order(context.order.id)) {
         if (!payment.settled()) return say("$later", "a payment's outcome is not known yet");
         if (payment.status == "authorized" || payment.status == "capture_failed") {

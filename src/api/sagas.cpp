@@ -1,6 +1,7 @@
 // The saga commands: key -> the room does it -> answer.
 #include <algorithm>
 
+#include "api/fulfilment.hpp"
 #include "api/request.hpp"
 #include "audit/audit.hpp"
 #include "pg/function.hpp"
@@ -122,7 +123,10 @@ OMS_FUNCTION(oms_cancel_saga) {
 
 OMS_FUNCTION(oms_compensate_saga) {
     pg::Call call{fcinfo};
-    return ask(call, "compensate_saga", saga::compensate);
+    return ask(call, "compensate_saga", [](core::SagaId id, std::string_view why) {
+        mark_undoing(id, Undoing::begins);
+        return saga::compensate(id, why);
+    });
 }
 
 OMS_FUNCTION(oms_resume_saga) {
@@ -131,6 +135,7 @@ OMS_FUNCTION(oms_resume_saga) {
     bool undone_by_hand = call.boolean(by_hand).value_or(false);
     return ask(call, undone_by_hand ? "resume_saga by hand" : "resume_saga",
                [&](core::SagaId id, std::string_view why) {
+                   mark_undoing(id, Undoing::goes_on);
                    saga::State after = saga::resume(id, undone_by_hand, why);
                    pg::JsonObject before;
                    before.text("status", "parked");
