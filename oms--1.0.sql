@@ -341,8 +341,9 @@ COMMENT ON VIEW oms.outbox IS
 -- 4  Idempotency
 -- ---------------------------------------------------------------------------------------------------------------------------------------
 
--- One row for each command that took effect, written in its transaction. Uniqueness comes from a lock on the key and a probe of the partitions, not
--- from a unique index, so that expiry can be the drop of a partition.
+-- One row for each command that took effect, written in its transaction; and one with an empty answer for each that was queued: its key is taken, and not
+-- yet answered. Uniqueness comes from a lock on the key and a probe of the partitions, not from a unique index, so that expiry can be the drop of a
+-- partition.
 CREATE TABLE oms.idempotency_key (
     key_hash    bigint NOT NULL,
     created_at  timestamptz NOT NULL,

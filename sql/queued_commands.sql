@@ -88,6 +88,59 @@ SELECT status, replayed FROM oms.ship_order(:'b', 'qc-b');
 SELECT oms.run_due() >= 1, qc.state(:'b');
 SELECT count(*) FROM oms.event WHERE aggregate_id = :'b' AND type = 'order.shipped';
 
+-- While it waits its key is taken, for direct calls of whatever command on whatever order.
+SELECT qc.busy() AS taken \gset
+SELECT test.make_order('confirmed') AS other \gset
+SELECT status FROM oms.queue_command(:'taken', 'ship_order', '{"payload": 1}', 'qc-taken');
+SELECT state, message, detail, hint FROM test.outcome(format('SELECT oms.ship_order(%L, ''qc-taken'', payload => ''2'')', :'taken'));
+SELECT state, message, detail, hint FROM test.outcome(format('SELECT oms.hold_order(%L, ''x'', ''qc-taken'')', :'taken'));
+SELECT test.fails(format('SELECT oms.ship_order(%L, ''qc-taken'', payload => ''1'')', :'other'), 'OM008', 'the same command on another order');
+SELECT test.fails($$SELECT oms.create_order('c', 'EUR', '[{"sku": "a", "qty": 1, "price_minor": 1}]', 'qc-taken')$$, 'OM008', 'another command');
+SELECT test.fails($$SELECT oms.create_orders('[{"customer_id": "c", "currency": "EUR", "items": [{"sku": "a", "qty": 1, "price_minor": 1}], "idempotency_key": "qc-taken"}]')$$, 'OM008', 'one of a batch');
+SELECT test.fails($$SELECT oms.create_task('qc-mail', 'k', '{}', 'qc-taken')$$, 'OM008', 'a task');
+SELECT test.fails($$SELECT oms.append_events('qc', 's', NULL, '[{"type": "t", "payload": {}}]', 'qc-taken')$$, 'OM008', 'events');
+SELECT test.fails(format('SELECT oms.ship_order(%L, ''qc-taken'', payload => ''1'')', :'taken'), 'OM005', 'the same request finds the order busy');
+SELECT status, replayed FROM oms.queue_command(:'taken', 'ship_order', '{"payload": 1}', 'qc-taken');
+SELECT qc.answer_all(), oms.run_due() >= 1, qc.state(:'taken');
+SELECT status, replayed FROM oms.ship_order(:'taken', 'qc-taken', payload => '1');
+SELECT test.fails(format('SELECT oms.ship_order(%L, ''qc-taken'', payload => ''2'')', :'taken'), 'OM008', 'and it stays taken when it is done');
+SELECT status FROM oms.orders WHERE order_id = :'other';
+-- A queue that is rolled back has taken nothing; one that was canceled stays what its key was used for.
+SELECT qc.busy() AS back \gset
+BEGIN;
+SELECT status FROM oms.queue_command(:'back', 'ship_order', '{}', 'qc-back');
+ROLLBACK;
+SELECT on_hold FROM oms.hold_order(:'back', 'x', 'qc-back');
+SELECT (oms.cancel_queued_command(command_id, 'no')).status FROM oms.queue_command(:'back', 'ship_order', '{}', 'qc-back-2');
+SELECT test.fails(format('SELECT oms.release_hold(%L, ''qc-back-2'')', :'back'), 'OM008', 'a canceled one');
+SELECT on_hold FROM oms.release_hold(:'back', test.key());
+SELECT qc.answer_all(), oms.run_due(), qc.state(:'back');
+SELECT status, replayed FROM oms.ship_order(:'back', 'qc-back-2');
+-- Behind others in an order that is free: what is wrong with it is said at once, an answer that it has is given, and its key is taken.
+SELECT qc.busy() AS behind \gset
+SELECT qc.queue(:'behind', 'ship_order'), qc.answer_all();
+SELECT test.fails(format('SELECT oms.queue_command(%L, ''cancel_order'', ''{}'', test.key())', :'behind'), 'OM001', 'no reason');
+SELECT on_hold FROM oms.hold_order(:'behind', 'x', 'qc-behind-1');
+SELECT test.fails(format('SELECT oms.queue_command(%L, ''complete_order'', ''{}'', ''qc-behind-1'')', :'behind'), 'OM008', 'a key that is used');
+SELECT on_hold FROM oms.release_hold(:'behind', test.key());
+SELECT status FROM oms.refund_order(:'behind', 5, 'r', 'qc-behind-2');
+SELECT status, answer ->> 'status' AS became, replayed FROM oms.queue_command(:'behind', 'refund_order', '{"amount_minor": 5, "reason": "r"}', 'qc-behind-2');
+SELECT status FROM oms.queue_command(:'behind', 'complete_order', '{}', 'qc-behind-3');
+SELECT test.fails(format('SELECT oms.hold_order(%L, ''x'', ''qc-behind-3'')', :'behind'), 'OM008', 'the key of one behind others');
+SELECT qc.answer_all(), oms.run_due() >= 1, qc.state(:'behind');
+SELECT status, replayed FROM oms.complete_order(:'behind', 'qc-behind-3');
+-- As long as keys are remembered.
+SELECT qc.busy('{"verify_above_minor": 0}') AS ttl \gset
+SELECT command_id AS id FROM oms.queue_command(:'ttl', 'ship_order', '{}', 'qc-ttl') \gset
+SET oms.idempotency_ttl = '1min';
+SELECT qc.later('59 seconds') >= 0;
+SELECT test.fails(format('SELECT oms.hold_order(%L, ''x'', ''qc-ttl'')', :'ttl'), 'OM008', 'not yet forgotten');
+SELECT qc.later('1 second') >= 0;
+SELECT on_hold FROM oms.hold_order(:'ttl', 'x', 'qc-ttl');
+RESET oms.idempotency_ttl;
+SELECT status FROM oms.cancel_queued_command(:id, 'enough');
+SELECT status, pending_action FROM oms.cancel_order(:'ttl', 'enough', test.key());
+
 -- In the order in which they were asked for; what fails is refused and harms nothing, and one that makes the order busy again lets the others wait.
 SELECT qc.busy() AS c \gset
 SELECT qc.queue(:'c', 'complete_order'), qc.queue(:'c', 'amend_order', '{"items": [{"sku": "QC-1", "qty": 1, "price_minor": 1}]}'), qc.queue(:'c', 'refund_order', '{"amount_minor": 100, "reason": "late"}'),
@@ -105,9 +158,9 @@ SELECT qc.queue(:'d', 'cancel_order', '{"reason": "too"}'), qc.queue(:'d', 'ship
 SELECT qc.answer_all(), oms.run_due() >= 1, qc.state(:'d');
 -- A cancel that was queued has the order until the money is back.
 SELECT qc.busy() AS e \gset
-SELECT qc.queue(:'e', 'ship_order'), qc.queue(:'e', 'complete_order'), qc.queue(:'e', 'advance_order', '{"action": "refund", "reason": "r"}');
-UPDATE oms.queued_command SET command = 'cancel_order', arguments = '{"reason": "queued"}' WHERE order_id = :'e' AND command = 'ship_order';
-SELECT qc.answer_all(), oms.run_due() >= 1, qc.state(:'e');
+SELECT qc.queue(:'e', 'reserve'), qc.answer_all();
+SELECT qc.queue(:'e', 'cancel_order', '{"reason": "queued"}'), qc.queue(:'e', 'complete_order'), qc.queue(:'e', 'advance_order', '{"action": "refund", "reason": "r"}');
+SELECT oms.run_due() >= 1, qc.state(:'e');
 SELECT oms.run_due(), qc.answer_all(), oms.run_due() >= 1, qc.state(:'e');
 
 -- A busy order may let a command pass: it is carried out at once.
@@ -219,6 +272,9 @@ END $$;
 UPDATE oms.orders SET pending_action = 'testing' WHERE order_id IN (SELECT id FROM sample);
 SELECT command, (oms.queue_command(id, command, arguments, 'qc-sample-' || n)).status FROM sample ORDER BY n;
 SELECT test.nothing($$SELECT c.command FROM oms.queued_command c JOIN sample s ON s.id = c.order_id WHERE c.status <> 'waiting'$$, 'all wait');
+-- The direct call is the same request, and finds the order busy; under the same key no other one is accepted.
+SELECT test.nothing($$SELECT command, o FROM sample, test.outcome('SELECT oms.' || format(direct, id, 'qc-sample-' || n)) o WHERE o.state <> 'OM005'$$, 'the same request');
+SELECT test.nothing($$SELECT command, o FROM sample, test.outcome(format('SELECT oms.hold_order(%L, ''x'', %L)', id, 'qc-sample-' || n)) o WHERE o.state <> 'OM008'$$, 'another request');
 SELECT count(f.version) FROM sample s, oms.force_order(id, CASE s.status WHEN 'goods' THEN 'pending' WHEN 'held' THEN 'reserved' ELSE s.status END, 'let it go', 'otto', test.key()) f;
 SELECT oms.run_due() >= 11;
 SELECT s.command, c.status, replace(c.error, s.id::text, 'ORDER'), qc.replayed(format(direct, id, 'qc-sample-' || n)) FROM sample s JOIN oms.queued_command c ON c.order_id = s.id ORDER BY n;

@@ -91,10 +91,13 @@ struct Queueing {
     bool replayed;
 };
 
-Queueing queue(const orders::Order& order, const CommandCall& wanted, std::int64_t patience) {
+// While it waits its key is this request's, for direct calls as well.
+Queueing queue(const orders::Order& order, const CommandCall& wanted, const idempotency::Ticket& request,
+               std::int64_t patience) {
     std::optional<commands::Command> added =
         commands::add({wanted.order, wanted.command, wanted.key, wanted.arguments, patience});
     if (added) {
+        idempotency::reserve(request);
         say_queued(*added);
         if (order.pending_action.empty()) commands::look_soon(order.id);
         return {*added, false};
@@ -133,8 +136,14 @@ OMS_FUNCTION(oms_queue_command) {
     } else if (std::optional<Answer> given = try_now(order, wanted)) {
         result = answer(call, wanted, *given);
     } else {
-        const Queueing queued = queue(order, wanted, patience);
-        result = answer(call, queued.command, queued.replayed);
+        Answer answered{};
+        const auto request = idempotency::ask(ticket, [&] { answered = carry_out(wanted, pg::current_role()); });
+        if (request) {
+            const Queueing queued = queue(order, wanted, *request, patience);
+            result = answer(call, queued.command, queued.replayed);
+        } else {
+            result = answer(call, wanted, answered);
+        }
     }
     idempotency::let_go(ticket);
     return result;

@@ -7,6 +7,7 @@
 #include "pg/memory.hpp"
 #include "pg/raise.hpp"
 #include "pg/settings.hpp"
+#include "pg/subtransaction.hpp"
 #include "pg/transaction.hpp"
 
 #include "pg/poison.hpp"
@@ -56,15 +57,18 @@ std::string_view require_key(std::optional<std::string_view> key) {
     return *key;
 }
 
+// A key that is reserved stands without an answer. What a command answers is never empty.
+constexpr std::string_view no_answer_yet{};
+
 [[noreturn]] void raise_reused(const Ticket& ticket, std::string_view first_operation) {
-    pg::raise(
-        pg::Error::idempotency_key_reused,
-        {.message = pg::format("idempotency key %s was used for another request", pg::quoted(ticket.key)),
-         .detail = first_operation == ticket.operation
-                       ? pg::format("It belongs to a call of %s with other arguments.", pg::c_string(first_operation))
-                       : pg::format("It belongs to a call of %s, not of %s.", pg::c_string(first_operation),
-                                    pg::c_string(ticket.operation)),
-         .hint = "Use a new key for a new request; repeat a request with exactly its first arguments."});
+    const char* first = pg::format(ticket.answer == no_answer_yet ? "a queued call of %s" : "a call of %s",
+                                   pg::c_string(first_operation));
+    pg::raise(pg::Error::idempotency_key_reused,
+              {.message = pg::format("idempotency key %s was used for another request", pg::quoted(ticket.key)),
+               .detail = first_operation == ticket.operation
+                             ? pg::format("It belongs to %s with other arguments.", first)
+                             : pg::format("It belongs to %s, not of %s.", first, pg::c_string(ticket.operation)),
+               .hint = "Use a new key for a new request; repeat a request with exactly its first arguments."});
 }
 
 [[noreturn]] void raise_in_progress(const Ticket& ticket) {
@@ -97,8 +101,11 @@ pg::Probe look_up(Ticket& ticket) {
         if (pg::text_view(row.values[Field::key]) != ticket.key) return false;
         core::OrderId wanted = fingerprint_bytes(ticket.fingerprint);
         same_request = std::memcmp(DatumGetUUIDP(row.values[Field::fingerprint])->data, wanted.bytes.data(), 16) == 0;
+        const std::string_view given = pg::text_view(row.values[Field::answer]);
+        // Reserved for this very request: whoever comes first carries it out. Behind it stands the answer, if somebody has.
+        if (same_request && given == no_answer_yet) return false;
         // The row is gone when the probe ends.
-        ticket.answer = pg::copied(pg::text_view(row.values[Field::answer]));
+        ticket.answer = pg::copied(given);
         first_operation = pg::copied(pg::text_view(row.values[Field::operation]));
         return true;
     });
@@ -118,6 +125,21 @@ pg::RowValues row_of(const Ticket& ticket, std::string_view given_answer) {
     return row;
 }
 
+// The call that ask() is making, by its subtransaction, and what it said. An error may have ended it without a word, and left this behind.
+struct Asking {
+    pg::Subtransaction where;
+    std::optional<Ticket> said;
+};
+constinit Asking asking{};
+
+bool is_asked() { return asking.where == pg::innermost_subtransaction(); }
+
+// The call ends here, in an error that nobody else sees.
+[[noreturn]] void say(const Ticket& ticket) {
+    asking.said = ticket;
+    raise_in_progress(ticket);
+}
+
 }  // namespace
 
 Ticket begin(std::optional<std::string_view> given_key, std::string_view operation,
@@ -128,7 +150,9 @@ Ticket begin(std::optional<std::string_view> given_key, std::string_view operati
     for (;;) {
         lock_key(ticket);
         switch (look_up(ticket)) {
-        case pg::Probe::nothing: return ticket;
+        case pg::Probe::nothing:
+            if (is_asked()) say(ticket);
+            return ticket;
         case pg::Probe::found:
             unlock_key(ticket);
             ticket.replayed = true;
@@ -154,6 +178,21 @@ void finish(const Ticket& ticket, std::string_view given_answer) {
     keys.insert(row_of(ticket, given_answer));
     unlock_key(ticket);
 }
+
+std::optional<Ticket> ask_call(const Ticket& held, void (*call)(void*), void* argument) {
+    const std::optional<pg::Failure> failure = pg::attempt([&] {
+        asking = {pg::innermost_subtransaction(), std::nullopt};
+        call(argument);
+    });
+    std::optional<Ticket> said = asking.said;
+    asking = {};
+    if (failure && !said) pg::raise_again(*failure);
+    // What the call had of the key is gone with it.
+    if (said) said->key = held.key;
+    return said;
+}
+
+void reserve(const Ticket& ticket) { keys.insert(row_of(ticket, no_answer_yet)); }
 
 Ticket hold(std::optional<std::string_view> given_key) {
     pg::refuse_on_standby();

@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "core/fingerprint.hpp"
 #include "pg/jump.hpp"
@@ -22,7 +23,7 @@ namespace oms::idempotency {
 
 struct Ticket {
     std::string_view key;
-    std::string_view operation;
+    std::string_view operation;  // a name that lives as long as the library
     core::Fingerprint fingerprint;
     std::uint64_t key_hash;
     bool replayed;
@@ -44,6 +45,18 @@ void finish(std::span<const Ticket> tickets, std::span<const std::string_view> a
 // raises for a key that cannot be used, and idempotency_in_progress.
 Ticket hold(std::optional<std::string_view> key);
 void let_go(const Ticket& ticket);
+
+// How a command names its request when it is called under a key that is held, for somebody who will carry it out later: `call` calls it, and begin() ends the
+// call where it would have let it go on. Nothing: it was answered before, and the call has come to its end. Raises what the call raises before that.
+std::optional<Ticket> ask_call(const Ticket& held, void (*call)(void*), void* argument);
+template <class Call>
+std::optional<Ticket> ask(const Ticket& held, Call&& call) {
+    return ask_call(
+        held, [](void* callable) { (*static_cast<std::remove_reference_t<Call>*>(callable))(); }, &call);
+}
+
+// Takes the key for this request until somebody carries it out: begin() lets the same request pass, and refuses every other.
+void reserve(const Ticket& ticket);
 
 // The table that the room writes, for the session's list of watched tables.
 pg::Table& table();

@@ -53,6 +53,14 @@ using SubtransactionNumber = SubTransactionId;
 // The innermost subtransaction that is open; the top-level transaction counts as one.
 inline SubtransactionNumber current_subtransaction() { return GetCurrentSubTransactionId(); }
 
+// The same for good: the number alone comes again in the next transaction.
+struct Subtransaction {
+    LocalTransactionId transaction = InvalidLocalTransactionId;
+    SubtransactionNumber number = InvalidSubTransactionId;
+    friend bool operator==(const Subtransaction&, const Subtransaction&) = default;
+};
+inline Subtransaction innermost_subtransaction() { return {version::local_transaction(), current_subtransaction()}; }
+
 // What a room does at the turns of a transaction's life. before_commit runs in the committing transaction before the commit is written (never
 // at PREPARE TRANSACTION, never in an abort), before_prepare at PREPARE TRANSACTION; both may raise. The others must not.
 struct TransactionWatcher {
