@@ -1026,11 +1026,12 @@ CREATE FUNCTION oms.complete_tasks(task_ids bigint[], lease_epochs bigint[], res
 COMMENT ON FUNCTION oms.complete_tasks(bigint[], bigint[], jsonb) IS
     'Answers many tasks at once; each has its outcome: done, replayed or lease_lost. results: an array with one element for each task.';
 
-CREATE FUNCTION oms.fail_task(task_id bigint, lease_epoch bigint, error text, retryable boolean DEFAULT true)
+CREATE FUNCTION oms.fail_task(task_id bigint, lease_epoch bigint, error text, retryable boolean DEFAULT true,
+                              nothing_done boolean DEFAULT false)
     RETURNS text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'oms_fail_task';
-COMMENT ON FUNCTION oms.fail_task(bigint, bigint, text, boolean) IS
-    'Says that a leased task failed. It is ready again after its backoff, or dead: when it is not retryable, has no attempt left, or would pass its deadline.';
+COMMENT ON FUNCTION oms.fail_task(bigint, bigint, text, boolean, boolean) IS
+    'Says that a leased task failed. It is ready again after its backoff, or dead: when it is not retryable, has no attempt left, or would pass its deadline. nothing_done: for sure; otherwise only one that is not retryable says so.';
 
 CREATE FUNCTION oms.heartbeat_task(task_id bigint, lease_epoch bigint, lease interval DEFAULT NULL)
     RETURNS timestamptz
@@ -1926,7 +1927,7 @@ INSERT INTO oms.api VALUES
     ('claim_tasks(text, integer, interval, boolean)', 'application'),
     ('complete_task(bigint, bigint, jsonb)', 'application'),
     ('complete_tasks(bigint[], bigint[], jsonb)', 'application'),
-    ('fail_task(bigint, bigint, text, boolean)', 'application'),
+    ('fail_task(bigint, bigint, text, boolean, boolean)', 'application'),
     ('heartbeat_task(bigint, bigint, interval)', 'application'),
     ('tasks_arm(text)', 'application'),
     ('tasks_disarm(text)', 'application'),

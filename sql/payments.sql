@@ -190,6 +190,25 @@ SELECT test.amounts(:'o');
 SELECT type, payload -> 'paid_minor' FROM oms.order_timeline(:'o') WHERE seq > 3 ORDER BY seq;
 SELECT test.nothing('SELECT * FROM oms.check_integrity()', 'what orders count and what their payments hold');
 
+-- Attempts that are used up without anything done are a no; one among them that may have done it is not.
+CREATE FUNCTION test.unreached(nothing_done boolean[]) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    asked uuid := test.pay(test.make_order('reserved'));
+    became text;
+BEGIN
+    SET LOCAL oms.now_override = '2096-01-01';
+    FOR i IN 1..3 LOOP
+        SELECT oms.fail_task(task_id, lease_epoch, 'could not connect', nothing_done => nothing_done[i]) INTO STRICT became FROM oms.claim_tasks('payments');
+        PERFORM set_config('oms.now_override', (current_setting('oms.now_override')::timestamptz + interval '1 hour')::text, true);
+        PERFORM oms.run_due();
+    END LOOP;
+    RETURN concat_ws(' ', became, (SELECT status FROM oms.payment WHERE payment_id = asked),
+        (SELECT count(*) FROM oms.claim_tasks('payments') t, oms.complete_task(t.task_id, t.lease_epoch, '{"outcome": "refused"}')));
+END $$;
+SELECT test.unreached('{t,t,t}');
+SELECT test.unreached('{f,t,t}');
+SELECT test.unreached('{t,t,f}');
+
 -- Nobody knows: not a failure. The money stays held, the provider is asked, and its answer decides.
 SELECT test.make_order('reserved') AS o \gset
 SELECT test.pay(:'o') AS p \gset

@@ -267,6 +267,39 @@ SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'connection reset') FR
 SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'no', false) FROM oms.claim_tasks('saga-doubt');
 SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-doubt');
 SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
+-- Only who says that he has done nothing leaves no doubt: neither with another attempt to come, nor with the last one, nor when it is withdrawn in between.
+SELECT saga_id AS id FROM oms.start_saga('doubt', '{}', test.key()) \gset
+SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'could not connect', nothing_done => true) FROM oms.claim_tasks('saga-doubt');
+SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'could not connect', nothing_done => true), task_id, lease_epoch FROM oms.claim_tasks('saga-doubt') \gset
+SELECT oms.fail_task(:task_id, :lease_epoch, 'said again', nothing_done => true);
+SELECT kind FROM oms.claim_tasks('saga-doubt');
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
+SELECT saga_id AS id FROM oms.start_saga('doubt', '{}', test.key()) \gset
+SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'could not connect', nothing_done => true) FROM oms.claim_tasks('saga-doubt');
+SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'no', false) FROM oms.claim_tasks('saga-doubt');
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
+SELECT saga_id AS id FROM oms.start_saga('doubt', '{}', test.key()) \gset
+SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'could not connect', nothing_done => true) FROM oms.claim_tasks('saga-doubt');
+SELECT status FROM oms.cancel_saga(:id, 'no more', test.key());
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
+SELECT test.equal((SELECT count(*) FROM oms.claim_tasks('saga-doubt', 9)), 0::bigint, 'there is nothing to undo');
+-- He speaks for himself alone: a doubt of before remains, and one of later comes.
+SELECT id FROM saga.lost_lease() \gset
+SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'could not connect', nothing_done => true) FROM oms.claim_tasks('saga-doubt');
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-doubt');
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
+SELECT saga_id AS id FROM oms.start_saga('doubt', '{}', test.key()) \gset
+SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'could not connect', nothing_done => true) FROM oms.claim_tasks('saga-doubt');
+SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'connection reset') FROM oms.claim_tasks('saga-doubt');
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-doubt');
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
+-- Withdrawn while somebody has it again.
+SELECT saga_id AS id FROM oms.start_saga('doubt', '{}', test.key()) \gset
+SELECT kind, attempt, oms.fail_task(task_id, lease_epoch, 'could not connect', nothing_done => true) FROM oms.claim_tasks('saga-doubt');
+SELECT kind, attempt FROM oms.claim_tasks('saga-doubt');
+SELECT status FROM oms.cancel_saga(:id, 'no more', test.key());
+SELECT kind, (oms.complete_task(task_id, lease_epoch)).status FROM oms.claim_tasks('saga-doubt');
+SELECT status, saga.outcomes(saga_id) FROM oms.saga WHERE saga_id = :id;
 -- Another task for the same step, which nobody ever had.
 SELECT id FROM saga.lost_lease() \gset
 SELECT kind, attempt, (oms.complete_task(task_id, lease_epoch, '{"$retry": "later"}')).status FROM oms.claim_tasks('saga-doubt');

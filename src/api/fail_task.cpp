@@ -10,7 +10,7 @@
 namespace oms::api {
 namespace {
 
-enum Argument : int { task_id, lease_epoch, error, retryable };
+enum Argument : int { task_id, lease_epoch, error, retryable, nothing_done };
 enum HeartbeatArgument : int { lease = 2 };
 
 }  // namespace
@@ -21,7 +21,10 @@ OMS_FUNCTION(oms_fail_task) {
     std::int64_t epoch = required_epoch(call, lease_epoch);
     std::string_view why = required_bounded_text(call, error, "error", error_bytes_max);
     lock_behind(tasks::purpose_of(task));
-    std::optional<tasks::Closed> closed = tasks::fail(task, epoch, why, call.boolean(retryable).value_or(true));
+    std::optional<tasks::Closed> closed = tasks::fail(task, epoch,
+                                                      {.error = why,
+                                                       .retryable = call.boolean(retryable).value_or(true),
+                                                       .nothing_done = call.boolean(nothing_done).value_or(false)});
     if (closed && !closed->replayed) task_closed(*closed);
     pg::end_of_command();
     return pg::text_datum(closed ? "dead" : "ready");

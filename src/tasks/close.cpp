@@ -23,7 +23,8 @@ constexpr std::array done_fields{
 };
 constexpr std::array dead_fields{
     static_cast<int>(Field::status),      static_cast<int>(Field::last_error),  static_cast<int>(Field::lease_until),
-    static_cast<int>(Field::lease_owner), static_cast<int>(Field::lease_epoch), static_cast<int>(Field::updated_at),
+    static_cast<int>(Field::lease_owner), static_cast<int>(Field::lease_epoch), static_cast<int>(Field::in_doubt),
+    static_cast<int>(Field::updated_at),
 };
 constexpr std::array prolonged_fields{static_cast<int>(Field::lease_until), static_cast<int>(Field::updated_at)};
 
@@ -79,9 +80,17 @@ Closed closed_as(const pg::Row& row) {
             .provider_key = has_key ? pg::copied(pg::text_view(row.value(Field::provider_key))) : std::string_view{}};
 }
 
-Closed bury(pg::Row& row, std::int64_t next_epoch, std::string_view error) {
+// Whoever failed for now, or did not answer, may have done the work all the same, unless he says otherwise: what comes after this attempt begins in doubt.
+enum class Doubt : bool { as_before, remains };
+
+void set_doubt(pg::RowValues& changes, const pg::Row& row, Doubt doubt) {
+    changes.set(Field::in_doubt, BoolGetDatum(doubt == Doubt::remains || is_in_doubt(row)));
+}
+
+Closed bury(pg::Row& row, std::int64_t next_epoch, std::string_view error, Doubt doubt) {
     pg::RowValues changes;
     end_of_lease(changes, status_name::dead);
+    set_doubt(changes, row, doubt);
     changes.set(Field::lease_epoch, Int64GetDatum(next_epoch));
     changes.set(Field::last_error, pg::text_datum(error));
     row.update(changes, dead_fields);
@@ -92,14 +101,13 @@ Closed bury(pg::Row& row, std::int64_t next_epoch, std::string_view error) {
 }
 
 // `next_epoch` is the lease's own when it was answered, so that the same answer can be recognised, and the one behind it when it was not.
-// Whoever failed for now, or did not answer, may have done the work all the same: what comes after this attempt begins in doubt.
 std::optional<Closed> fail_attempt(pg::Row& row, std::int64_t next_epoch, std::string_view error,
-                                   std::optional<std::int64_t> again_at) {
-    if (!again_at) return bury(row, next_epoch, error);
+                                   std::optional<std::int64_t> again_at, Doubt doubt) {
+    if (!again_at) return bury(row, next_epoch, error, doubt);
     pg::RowValues changes;
     changes.set(Field::attempt, row.value(Field::attempt));
     changes.set(Field::lease_epoch, Int64GetDatum(next_epoch));
-    changes.set(Field::in_doubt, BoolGetDatum(true));
+    set_doubt(changes, row, doubt);
     changes.set(Field::last_error, pg::text_datum(error));
     make_ready(row, *again_at, changes);
     return std::nullopt;
@@ -163,8 +171,14 @@ std::optional<Closed> try_complete(core::TaskId task, std::int64_t lease_epoch, 
     return closed;
 }
 
-std::optional<Closed> fail(core::TaskId task, std::int64_t lease_epoch, std::string_view error, bool retryable) {
+std::optional<Closed> fail(core::TaskId task, std::int64_t lease_epoch, const Failure& failure) {
     std::optional<Closed> closed;
+    const Doubt doubt = failure.retryable && !failure.nothing_done ? Doubt::remains : Doubt::as_before;
+    // The worker's word is about its own attempt; an earlier one may have done it. Only who has asked a provider under its key can say no for all of them.
+    auto judge = [&] {
+        closed->unknown = closed->unknown || doubt == Doubt::remains;
+        closed->refused = !failure.retryable || !closed->unknown;
+    };
     with_locked(task, [&](pg::Row& row) {
         // Ready or dead under this very epoch: this lease was answered by a failure before.
         bool failed_before = lease_epoch != 0 && epoch_of(row) == lease_epoch &&
@@ -173,20 +187,16 @@ std::optional<Closed> fail(core::TaskId task, std::int64_t lease_epoch, std::str
             if (status_of(row) == status_name::ready) return;
             closed = closed_as(row);
             closed->dead = true;
-            closed->refused = !retryable;
-            closed->unknown = closed->unknown || retryable;
             closed->replayed = true;
+            judge();
             closed->error = pg::copied(pg::text_view(row.value(Field::last_error)));
             return;
         }
         if (!is_leased_under(row, lease_epoch)) raise_lost(row, lease_epoch);
         std::optional<std::int64_t> again_at;
-        if (retryable) again_at = next_attempt_at(row);
-        closed = fail_attempt(row, lease_epoch, error, again_at);
-        if (!closed) return;
-        // The worker's word is a no for its own attempt; an earlier one may have done it.
-        closed->refused = !retryable;
-        closed->unknown = closed->unknown || retryable;
+        if (failure.retryable) again_at = next_attempt_at(row);
+        closed = fail_attempt(row, lease_epoch, failure.error, again_at, doubt);
+        if (closed) judge();
     });
     return closed;
 }
@@ -244,7 +254,7 @@ std::optional<Closed> end_lease_of(pg::Row& row, LeaseEnd reason) {
     if (again_at) again_at = pg::now_us();
     const char* error = reason == LeaseEnd::at_its_time ? "the lease ended without an answer"
                                                         : "the session that had the lease is gone";
-    std::optional<Closed> closed = fail_attempt(row, epoch + 1, error, again_at);
+    std::optional<Closed> closed = fail_attempt(row, epoch + 1, error, again_at, Doubt::remains);
     if (closed) closed->unknown = true;
     return closed;
 }
@@ -281,8 +291,9 @@ Canceled cancel(core::TaskId task) {
     Canceled found = Canceled::already_closed;
     with_locked(task, [&](pg::Row& row) {
         if (status_of(row) == status_name::done || status_of(row) == status_name::dead) return;
-        found = epoch_of(row) == 0 ? Canceled::untouched : Canceled::was_leased;
-        (void)bury(row, epoch_of(row) + 1, "canceled");
+        const bool untouched = status_of(row) == status_name::ready && !is_in_doubt(row);
+        found = untouched ? Canceled::untouched : Canceled::was_leased;
+        (void)bury(row, epoch_of(row) + 1, "canceled", untouched ? Doubt::as_before : Doubt::remains);
         timers::cancel(timers::Kind::task_retry, task.value);
     });
     return found;

@@ -43,7 +43,7 @@ core::RetryPolicy default_policy(std::string_view queue);
 // What withdrawing a task found.
 enum class Canceled : unsigned char {
     already_closed,  // done or dead: nothing was changed
-    untouched,       // nobody ever had it
+    untouched,       // nobody has it, and whoever had it says that nothing was done
     was_leased,      // somebody has it, or had it before: its work may have happened
 };
 // Withdraws a task: it becomes dead, and a later answer is task_lease_lost.
@@ -79,7 +79,7 @@ struct Closed {
     std::int64_t step_id;  // 0: none
     bool succeeded;
     bool dead;     // no further attempt will be made
-    bool refused;  // dead because the worker said that it never will succeed
+    bool refused;  // dead, and by the worker's word nothing was done, nor will be
     bool
         unknown;  // nobody knows whether the work was done, or will be: an attempt, the last one or another, ended with neither yes nor no
     bool replayed;  // the same answer had been given before; nothing happened now
@@ -102,8 +102,14 @@ std::optional<Purpose> purpose_of_lease(core::TaskId task, std::int64_t lease_ep
 
 // Both raise task_lease_lost unless the task is leased under this epoch, or was closed under it by the same answer.
 Closed complete(core::TaskId task, std::int64_t lease_epoch, Jsonb* result);
+// What a worker says of an attempt that failed. That no other would succeed says also that this one has done nothing.
+struct Failure {
+    std::string_view error;
+    bool retryable;
+    bool nothing_done;
+};
 // Nothing: there will be another attempt.
-std::optional<Closed> fail(core::TaskId task, std::int64_t lease_epoch, std::string_view error, bool retryable);
+std::optional<Closed> fail(core::TaskId task, std::int64_t lease_epoch, const Failure& failure);
 // complete() for batches: nothing instead of task_lease_lost, also when there is no such task.
 std::optional<Closed> try_complete(core::TaskId task, std::int64_t lease_epoch, Jsonb* result);
 // Prolongs a lease, counted from now; answers until when.
