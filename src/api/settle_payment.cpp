@@ -60,11 +60,12 @@ void count_refund(const core::OrderId& id, const payments::Settled& settled) {
     if (found.paid_minor - found.refunded_minor < settled.amount_minor) return;
     orders::change(id, std::nullopt, [&](const orders::Order& order, orders::Change& change) {
         change.next.refunded_minor += settled.amount_minor;
-        bool all = change.next.refunded_minor == order.paid_minor && order.pending_action.empty();
-        const core::Transition* refund = core::find_transition(order.status, core::order_action::refund);
-        if (all && refund != nullptr) change.next.status = refund->to;
-        change.say({.type = change.next.status != order.status ? core::order_event::refunded
-                                                               : core::order_event::partially_refunded,
+        const bool all = change.next.refunded_minor == order.paid_minor && order.pending_action.empty();
+        const core::Transition* refund =
+            all ? core::find_transition(order.status, core::order_action::refund, orders::owner_transitions())
+                : nullptr;
+        if (refund != nullptr) change.next.status = refund->to;
+        change.say({.type = refund != nullptr ? refund->event : core::order_event::partially_refunded,
                     .reason = settled.reason,
                     .details = write_refunded});
         goods_follow(order, change, settled.reason);
