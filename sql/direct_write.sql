@@ -70,6 +70,49 @@ SELECT count(*) FROM oms.orders WHERE status = 'reserved' AND customer_id = 'dir
 RESET ALL;
 DROP INDEX oms.by_status, oms.by_expression, oms.by_part;
 
+-- A transaction remembers where it saw rows last. That is a guess, which SQL, savepoints and whoever moves whole tables prove wrong.
+CREATE FUNCTION public.standing(id uuid) RETURNS text LANGUAGE sql AS $$
+    SELECT format('%s, version %s, %s, hold %s', status, version, external_ref, on_hold) FROM oms.orders WHERE order_id = id $$;
+BEGIN;
+SELECT order_id AS id FROM oms.create_order('guessed', 'EUR', '[{"sku": "a", "qty": 2, "price_minor": 100}]', test.key()) \gset
+SELECT version FROM oms.hold_order(:'id', 'x', test.key());
+SAVEPOINT before;
+SELECT version FROM oms.release_hold(:'id', test.key());
+SELECT version FROM oms.advance_order(:'id', 'reserve', test.key());
+ROLLBACK TO before;
+SELECT public.standing(:'id');
+SELECT version FROM oms.release_hold(:'id', test.key());
+UPDATE oms.orders SET external_ref = 'by hand' WHERE order_id = :'id';
+SELECT version FROM oms.advance_order(:'id', 'reserve', test.key());
+SELECT public.standing(:'id');
+CLUSTER oms.orders_default USING orders_default_pkey;
+SELECT version FROM oms.hold_order(:'id', 'y', test.key());
+SELECT public.standing(:'id');
+SAVEPOINT gone;
+DELETE FROM oms.orders WHERE order_id = :'id';
+SELECT test.fails(format('SELECT oms.release_hold(%L, test.key())', :'id'), 'OM002', 'an order that was deleted');
+ROLLBACK TO gone;
+TRUNCATE oms.orders;
+SELECT test.fails(format('SELECT oms.release_hold(%L, test.key())', :'id'), 'OM002', 'an order of a table that was emptied');
+ROLLBACK TO gone;
+SELECT version FROM oms.release_hold(:'id', test.key());
+SELECT public.standing(:'id');
+COMMIT;
+SELECT public.standing(:'id');
+DROP FUNCTION public.standing;
+
+-- Tables whose numbers run side by side, many rows of each in one transaction: none is looked for on a page that only another table has.
+SELECT on_hand FROM oms.set_stock('beside', 1000, test.key());
+SELECT count(oms.pay_order(o.order_id, 'beside-' || n, policy => '{"queue": "beside"}'))
+FROM generate_series(1, 1000) n, oms.create_order('beside', 'EUR', '[{"sku": "beside", "qty": 1, "price_minor": 100}]', 'beside-' || n || '/order') o;
+SELECT outcome, count(*)
+FROM (SELECT array_agg(task_id) AS ids, array_agg(lease_epoch) AS epochs FROM oms.claim_tasks('beside', 1000)) c, oms.complete_tasks(c.ids, c.epochs)
+GROUP BY outcome;
+SELECT outcome, count(*)
+FROM (SELECT array_agg(task_id) AS ids, array_agg(lease_epoch) AS epochs FROM oms.claim_tasks('beside', 1000)) c, oms.complete_tasks(c.ids, c.epochs)
+GROUP BY outcome;
+SELECT status, count(*) FROM oms.orders WHERE customer_id = 'beside' GROUP BY status;
+
 -- Rows written together that lie in two partitions, whose oids the session's memory of partitions cannot tell apart by their last digits: each index has its own.
 DO $$
 DECLARE

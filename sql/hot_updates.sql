@@ -78,6 +78,31 @@ CALL pg_temp.run_all('force', $$SELECT oms.force_order($1, 'completed', 'sent ba
 CALL pg_temp.run_all('hold and release', $$SELECT (oms.hold_order($1, 'x', test.key())).status, (oms.release_hold($1, test.key())).status$$, 1201, 2000);
 SELECT what, updated, CASE WHEN hot = updated THEN 'all HOT' ELSE hot || ' HOT' END FROM counted;
 
+-- What a saga moves, in batches: the second versions of a hundred sagas, and of what hangs on them, are on their pages at once.
+VACUUM FULL oms.saga, oms.saga_step, oms.payment_default, oms.payment_operation_default, oms.reservation_default;
+CREATE TEMP TABLE moved AS SELECT oid AS relid, relname FROM pg_class
+    WHERE oid IN ('oms.saga'::regclass, 'oms.saga_step'::regclass, 'oms.payment_default'::regclass, 'oms.payment_operation_default'::regclass,
+                  'oms.reservation_default'::regclass);
+CREATE TEMP TABLE moved_before AS SELECT relid, 0::bigint AS updated, 0::bigint AS hot FROM moved;
+CREATE TEMP TABLE moved_after AS TABLE moved_before;
+SELECT on_hand FROM oms.set_stock('hot', 1000, test.key());
+SELECT count(oms.pay_order(o.order_id, test.key(), policy => '{"queue": "hot"}'))
+FROM generate_series(1, 500) n, oms.create_order('hot-' || n, 'EUR', '[{"sku": "hot", "qty": 2, "price_minor": 100}]', 'hot-whole-' || n) o;
+DO $$
+BEGIN
+    UPDATE moved_before SET updated = pg_stat_get_xact_tuples_updated(relid), hot = pg_stat_get_xact_tuples_hot_updated(relid);
+    COMMIT;
+    FOR i IN 1 .. 10 LOOP
+        PERFORM count(outcome)
+        FROM (SELECT array_agg(task_id) AS ids, array_agg(lease_epoch) AS epochs FROM oms.claim_tasks('hot', 100)) c, oms.complete_tasks(c.ids, c.epochs);
+        COMMIT;
+    END LOOP;
+    UPDATE moved_after SET updated = pg_stat_get_xact_tuples_updated(relid), hot = pg_stat_get_xact_tuples_hot_updated(relid);
+END $$;
+SELECT status, count(*) FROM oms.orders WHERE customer_id LIKE 'hot-%' GROUP BY status;
+SELECT relname, a.updated - b.updated, CASE WHEN a.hot - b.hot >= 0.85 * (a.updated - b.updated) THEN 'nearly all HOT' ELSE a.hot - b.hot || ' HOT' END
+FROM moved JOIN moved_before b USING (relid) JOIN moved_after a USING (relid) ORDER BY relname;
+
 -- What makes it so.
 SELECT test.nothing($$SELECT c.relname, a.attname FROM pg_partition_tree('oms.orders') t JOIN pg_index i ON i.indrelid = t.relid JOIN pg_class c ON c.oid = i.indexrelid
     JOIN pg_attribute a ON a.attrelid = t.relid AND a.attnum = ANY (i.indkey)

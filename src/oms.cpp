@@ -7,6 +7,7 @@
 #include "payments/payments.hpp"
 #include "pg/catalog.hpp"
 #include "pg/relaxed_commit.hpp"
+#include "pg/row_places.hpp"
 #include "pg/settings.hpp"
 #include "shipments/shipments.hpp"
 #include "stock/stock.hpp"
@@ -61,5 +62,6 @@ void _PG_init(void) {
     tasks::install();
     timers::install();
     pg::install_relaxed_commit();
+    pg::install_row_places();
 }
 }

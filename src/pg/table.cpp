@@ -17,6 +17,7 @@ constinit std::array<Table*, tables_max> watched{};
 constinit std::size_t watched_count = 0;
 
 void relation_changed_anywhere(Oid relation) {
+    forget_places();
     for (std::size_t i = 0; i < watched_count; ++i) watched[i]->relation_changed(relation);
 }
 

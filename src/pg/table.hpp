@@ -17,6 +17,7 @@
 
 #include "pg/jump.hpp"
 #include "pg/postgres.hpp"
+#include "pg/row_places.hpp"
 
 namespace oms::pg {
 
@@ -105,6 +106,7 @@ class Row {
     Relation relation_;
     RelationShape shape_;  // a copy: the cache may be refilled while the row is open
     TupleTableSlot* slot_;
+    PlaceName place_ = 0;
 };
 static_assert(JumpSafe<Row>);
 
@@ -168,8 +170,10 @@ class Table {
     const IndexShape& index_on(Relation relation, const RelationShape& shape, int column) const;
     RelationShape describe(Relation relation);
     bool find(std::span<const Datum> key, RowLock lock, Row& row);
+    bool find_by_index(const IndexShape& shape, std::span<const Datum> key, Snapshot snapshot, Row& row);
     void release(Row& row);
     void insert_by_sql(const RowValues& row);
+    void remember(Relation relation, const RowValues& row, ItemPointerData tid) const;
     void require_complete(const RowValues& row) const;
 
     const TableDefinition& definition_;

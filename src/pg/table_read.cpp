@@ -83,15 +83,10 @@ bool Table::find(std::span<const Datum> key, RowLock lock, Row& row) {
     }
     // Under READ COMMITTED a command sees what has been committed by now, not by the start of the statement it is part of.
     Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
-    Relation index = version::open_index_of_locked_table(shape->oid);
-    ScanKeyData keys[index_columns_max];
-    for (std::size_t i = 0; i < key.size(); ++i) equal_to(&keys[i], index, *shape, static_cast<int>(i), key[i]);
     row.slot_ = table_slot_create(row.relation_, nullptr);
-    IndexScanDesc scan = version::begin_index_scan(row.relation_, index, snapshot, static_cast<int>(key.size()));
-    index_rescan(scan, keys, static_cast<int>(key.size()), nullptr, 0);
-    bool found = index_getnext_slot(scan, ForwardScanDirection, row.slot_);
-    index_endscan(scan);
-    index_close(index, NoLock);
+    row.place_ = place_name(RelationGetRelid(row.relation_), definition_, key);
+    bool found = fetch_where_it_was(row.place_, row.relation_, definition_, key, snapshot, row.slot_) ||
+                 find_by_index(*shape, key, snapshot, row);
     if (found && lock == RowLock::for_update) found = lock_row(definition_, row.relation_, row.slot_, snapshot);
     UnregisterSnapshot(snapshot);
     if (!found) {
@@ -99,7 +94,20 @@ bool Table::find(std::span<const Datum> key, RowLock lock, Row& row) {
         return false;
     }
     slot_getallattrs(row.slot_);
+    remember_place(row.place_, RelationGetRelid(row.relation_), row.slot_->tts_tid);
     return true;
+}
+
+bool Table::find_by_index(const IndexShape& shape, std::span<const Datum> key, Snapshot snapshot, Row& row) {
+    Relation index = version::open_index_of_locked_table(shape.oid);
+    ScanKeyData keys[index_columns_max];
+    for (std::size_t i = 0; i < key.size(); ++i) equal_to(&keys[i], index, shape, static_cast<int>(i), key[i]);
+    IndexScanDesc scan = version::begin_index_scan(row.relation_, index, snapshot, static_cast<int>(key.size()));
+    index_rescan(scan, keys, static_cast<int>(key.size()), nullptr, 0);
+    bool found = index_getnext_slot(scan, ForwardScanDirection, row.slot_);
+    index_endscan(scan);
+    index_close(index, NoLock);
+    return found;
 }
 
 void Table::release(Row& row) {

@@ -76,6 +76,16 @@ void Table::require_complete(const RowValues& row) const {
     }
 }
 
+void Table::remember(Relation relation, const RowValues& row, ItemPointerData tid) const {
+    if (definition_.key.empty()) return;
+    Datum key[index_columns_max];
+    for (std::size_t i = 0; i < definition_.key.size(); ++i) {
+        key[i] = row.values[static_cast<std::size_t>(definition_.key[i])];
+    }
+    const Oid oid = RelationGetRelid(relation);
+    remember_place(place_name(oid, definition_, {key, definition_.key.size()}), oid, tid);
+}
+
 void Table::insert(const RowValues& row) {
     require_complete(row);
     const RelationShape* shape;
@@ -85,6 +95,7 @@ void Table::insert(const RowValues& row) {
                                           const_cast<bool*>(row.nulls.data()));
         heap_insert(relation, tuple, GetCurrentCommandId(true), 0, nullptr);
         insert_index_entries(relation, *shape, &tuple->t_self, row.values.data(), row.nulls.data());
+        remember(relation, row, tuple->t_self);
     } else {
         insert_by_sql(row);
     }
@@ -240,6 +251,7 @@ void Row::update(const RowValues& row, std::span<const int> changed) {
                                        &needs_index_entries);
     // The row was locked by find(): nobody else can have changed it.
     if (result != TM_Ok) elog(ERROR, "locked row of oms.%s changed underneath (%d)", definition.name, result);
+    remember_place(place_, RelationGetRelid(relation_), tuple->t_self);
     if (needs_index_entries) insert_entries_of_version(relation_, shape_, tuple);
 }
 
