@@ -10,16 +10,7 @@ SET oms.actor = 'olga';
 CREATE SCHEMA hand;
 SELECT on_hand FROM oms.set_stock('HAND-1', 1000, 'hand-1');
 SELECT oms.set_fulfilment_policy('{"queue": "hand-payments"}') ->> 'queue';
-CREATE FUNCTION hand.answer(answer text DEFAULT 'yes', queue text DEFAULT 'hand-payments') RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    t record;
-BEGIN
-    SELECT * INTO t FROM oms.claim_tasks(queue, 1);
-    IF t.task_id IS NULL THEN RETURN 'nothing to do'; END IF;
-    IF answer = 'yes' THEN PERFORM oms.complete_task(t.task_id, t.lease_epoch, '{"provider_ref": "p"}');
-    ELSE PERFORM oms.fail_task(t.task_id, t.lease_epoch, answer, false); END IF;
-    RETURN t.kind;
-END $$;
+CREATE FUNCTION hand.answer(answer text DEFAULT 'yes', queue text DEFAULT 'hand-payments') RETURNS text LANGUAGE sql RETURN test.answer(answer, queue);
 CREATE FUNCTION hand.state(id uuid) RETURNS text LANGUAGE sql BEGIN ATOMIC
     SELECT concat_ws(' ', o.status, o.pending_action, 'paid', o.paid_minor, 'refunded', o.refunded_minor, '/ saga', s.status, '/ payment', p.status, p.refunded_minor)
     FROM oms.orders o LEFT JOIN oms.saga s ON s.key = o.order_id::text LEFT JOIN oms.payment p USING (order_id) WHERE o.order_id = id; END;

@@ -10,16 +10,7 @@ SET oms.now_override = '2026-03-03 10:00:00+00';
 CREATE SCHEMA fo;
 SELECT on_hand FROM oms.set_stock('FO-1', 1000, 'fo-1');
 SELECT oms.set_fulfilment_policy('{"queue": "fo-payments"}') ->> 'queue';
-CREATE FUNCTION fo.answer(answer text DEFAULT 'yes', queue text DEFAULT 'fo-payments') RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    t record;
-BEGIN
-    SELECT * INTO t FROM oms.claim_tasks(queue, 1);
-    IF t.task_id IS NULL THEN RETURN 'nothing to do'; END IF;
-    IF answer = 'yes' THEN PERFORM oms.complete_task(t.task_id, t.lease_epoch, '{"provider_ref": "p"}');
-    ELSE PERFORM oms.fail_task(t.task_id, t.lease_epoch, answer, false); END IF;
-    RETURN t.kind;
-END $$;
+CREATE FUNCTION fo.answer(answer text DEFAULT 'yes', queue text DEFAULT 'fo-payments') RETURNS text LANGUAGE sql RETURN test.answer(answer, queue);
 CREATE FUNCTION fo.state(id uuid) RETURNS text LANGUAGE sql BEGIN ATOMIC
     SELECT concat_ws(' ', o.status, o.pending_action, 'paid', o.paid_minor, 'refunded', o.refunded_minor, '/ saga', s.status, '/ payment', p.status, p.refunded_minor,
         (SELECT '/ ' || string_agg(t.name || ': ' || t.error, ', ' ORDER BY t.step_id) FROM oms.saga_step t WHERE t.saga_id = s.saga_id AND t.status = 'compensation_failed'))

@@ -110,6 +110,17 @@ $$;
 CREATE FUNCTION test.ids(above bigint, topics text[] DEFAULT '{readers}') RETURNS bigint[] LANGUAGE sql AS $$
     SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM oms.event WHERE id > above AND topic = ANY (topics)
 $$;
+-- A participant: claims one task of the queue and says yes, or fails it for good with this error; answers its kind.
+CREATE FUNCTION test.answer(answer text, queue text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    t record;
+BEGIN
+    SELECT * INTO t FROM oms.claim_tasks(queue, 1);
+    IF t.task_id IS NULL THEN RETURN 'nothing to do'; END IF;
+    IF answer = 'yes' THEN PERFORM oms.complete_task(t.task_id, t.lease_epoch, '{"provider_ref": "p"}');
+    ELSE PERFORM oms.fail_task(t.task_id, t.lease_epoch, answer, false); END IF;
+    RETURN t.kind;
+END $$;
 CREATE FUNCTION test.last_id() RETURNS bigint LANGUAGE sql AS 'SELECT last_value FROM oms.event_id_seq';
 
 -- Each assertion can fail.

@@ -55,9 +55,9 @@ void PartitionGate::withdraw() {
 
 void PartitionGate::hold(Held held) { held_[scout_ ? nowhere : offer_.partition].push_back(std::move(held)); }
 
-std::deque<PartitionGate::Held> PartitionGate::answered(relay::Token token, std::int32_t partition, bool sent,
-                                                        runtime::Clock::time_point now) {
-    std::deque<Held> freed;
+std::vector<PartitionGate::Held> PartitionGate::answered(relay::Token token, std::int32_t partition, bool sent,
+                                                         runtime::Clock::time_point now) {
+    std::vector<Held> freed;
     const auto free = [&](std::int32_t behind) {
         auto waited = held_.extract(behind);
         if (waited) std::move(waited.mapped().begin(), waited.mapped().end(), std::back_inserter(freed));
@@ -80,8 +80,8 @@ std::deque<PartitionGate::Held> PartitionGate::answered(relay::Token token, std:
     return freed;
 }
 
-std::deque<PartitionGate::Held> PartitionGate::give_up() {
-    std::deque<Held> all;
+std::vector<PartitionGate::Held> PartitionGate::give_up() {
+    std::vector<Held> all;
     for (auto& [partition, waited] : std::exchange(held_, {}))
         std::move(waited.begin(), waited.end(), std::back_inserter(all));
     return all;

@@ -13,7 +13,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -49,9 +48,9 @@ class PartitionGate {
     /// Keeps a message that must wait: behind the partition of the last offer, or for the partitions to be known.
     void hold(Held held);
     /// A message was answered, `sent` or not. Returns those that may be offered again, in their order.
-    std::deque<Held> answered(relay::Token token, std::int32_t partition, bool sent, runtime::Clock::time_point now);
+    std::vector<Held> answered(relay::Token token, std::int32_t partition, bool sent, runtime::Clock::time_point now);
     /// Returns all that wait, and forgets them.
-    std::deque<Held> give_up();
+    std::vector<Held> give_up();
 
   private:
     struct Partition {
@@ -74,7 +73,7 @@ class PartitionGate {
     Offer offer_;
 
     std::optional<relay::Token> scout_;
-    std::map<std::int32_t, std::deque<Held>> held_;
+    std::map<std::int32_t, std::vector<Held>> held_;
 };
 
 }  // namespace oms::kafka

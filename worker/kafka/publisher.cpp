@@ -103,12 +103,13 @@ void Publisher::produce(relay::Token token, const Parts& parts) {
     fields[6].vtype = RD_KAFKA_VTYPE_PARTITION;
     fields[6].u.i32 = parts.partition;
     const ErrorHandle error(rd_kafka_produceva(producer_.get(), fields.data(), fields.size()));
-    if (gate.offered() == PartitionGate::Entry::must_wait) return gate.hold({token, message_of(parts)});
+    const auto entry = gate.offered();
+    if (entry == PartitionGate::Entry::must_wait) return gate.hold({token, message_of(parts)});
     if (error) {
         gate.withdraw();
         return refuse({token, message_of(parts)}, rd_kafka_error_code(error.get()));
     }
-    if (parts.partition == RD_KAFKA_PARTITION_UA && gate.offered() == PartitionGate::Entry::topic_unknown)
+    if (parts.partition == RD_KAFKA_PARTITION_UA && entry == PartitionGate::Entry::topic_unknown)
         gate.send_ahead(token);
     // The client owns the headers now, because it took the message.
     [[maybe_unused]] auto* const taken = headers.release();
@@ -160,6 +161,9 @@ std::vector<relay::Delivery> Publisher::deliveries() {
 /// begins at the cursor again, sends as many as may have been on their way one by one.
 relay::Delivery Publisher::judge(const rd_kafka_message_t& report) {
     auto delivery = delivery_of(report, settings_.unknown_topic_waits);
+    if (report.err == RD_KAFKA_RESP_ERR_NO_ERROR && delivery.outcome == relay::Delivery::Outcome::unconfirmed)
+        log::error("a message is reported as sent that the broker has not acknowledged; it is read again",
+                   {{"topic", delivery.topic}});
     if (batching_.alone()) {
         // Its whole transaction is read again.
         if (transactional_ && delivery.outcome == relay::Delivery::Outcome::rejected) send_alone_next();
@@ -190,7 +194,7 @@ void Publisher::let_in(const rd_kafka_message_t& report, relay::Delivery::Outcom
     }
 }
 
-void Publisher::leave_unconfirmed(const std::deque<PartitionGate::Held>& messages) {
+void Publisher::leave_unconfirmed(const std::vector<PartitionGate::Held>& messages) {
     for (const auto& held : messages) {
         relay::Delivery delivery;
         delivery.token = held.token;

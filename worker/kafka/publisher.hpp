@@ -4,7 +4,6 @@
 #pragma once
 
 #include <algorithm>
-#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -67,7 +66,7 @@ class Publisher : public relay::Publisher {
     void settled(const relay::Delivery& delivery);
     static relay::Message message_of(const Parts& parts);
     void let_in(const rd_kafka_message_t& report, relay::Delivery::Outcome outcome);
-    void leave_unconfirmed(const std::deque<PartitionGate::Held>& messages);
+    void leave_unconfirmed(const std::vector<PartitionGate::Held>& messages);
     void refuse(PartitionGate::Held refused, rd_kafka_resp_err_t error);
     void on_error(rd_kafka_event_t* event);
     void on_log(rd_kafka_event_t* event);
@@ -79,8 +78,8 @@ class Publisher : public relay::Publisher {
     Batching& next_batching_;  // of the producer that follows this one
     const Batching batching_;
     const bool transactional_;
-    std::size_t unsettled_ =
-        0;  // given, and neither sent nor rejected; in transactions: since the last one was committed
+    // Given, and neither sent nor rejected; in transactions: since the last one was committed.
+    std::size_t unsettled_ = 0;
     std::size_t suspected_ = 0;  // of what travels alone: how many were given, and which of them are not answered
     std::unordered_set<relay::Token> suspects_;
     Producer producer_;
